@@ -1,0 +1,58 @@
+# threenines: `make` prints this help. Everything below works on a fresh Debian or Ubuntu
+# with Python 3.11+, make and a compiler; nothing is installed outside .venv.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-done
+export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo up test test-containers lint type protos protos-check bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Make .venv from requirements.lock (hashes checked)
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.13"
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: ## Write requirements.lock again from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --group dev --extra embedded --extra containers --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+
+demo: setup ## The whole way on real telemetry: three clients, an outage, an alert, a recovery
+	$(BIN)/python -m services.cli.main demo
+
+up: setup ## Start the engines and the four services on this machine
+	$(BIN)/threenines up
+
+test: setup lint type protos-check ## Lint, types, drift check and all tests on the real embedded engines
+	$(BIN)/python -m pytest
+
+test-containers: setup ## The engine tests against ClickHouse, NATS and Redis in containers (needs Docker)
+	THREENINES_TEST_ENGINES=containers $(BIN)/python -m pytest -m engines
+
+lint: setup ## ruff and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+type: setup ## mypy, strict
+	$(BIN)/mypy
+
+protos: setup ## Generate protos/gen from protos/threenines
+	$(BIN)/python protos/generate.py
+
+protos-check: setup ## Fail when protos/gen is not what the protos say
+	$(BIN)/python protos/generate.py --check
+
+bench: setup ## Ratios against rivals and naive versions
+	$(BIN)/python -m tests.bench
+
+clean: ## Remove .venv, caches and demo data
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .threenines demo-data
