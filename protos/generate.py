@@ -6,7 +6,6 @@ plugins only, nothing about what the contracts say.
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
 from importlib import resources
@@ -15,8 +14,7 @@ from pathlib import Path
 from grpc_tools import protoc
 
 PROTOS = Path(__file__).resolve().parent
-GENERATED = PROTOS / "gen"
-PLUGINS = ("python", "grpc_python", "mypy", "mypy_grpc")
+OUTPUTS = ("--python_out=", "--grpc_python_out=", "--mypy_out=quiet:", "--mypy_grpc_out=quiet:")
 
 
 def sources(protos: Path = PROTOS) -> list[str]:
@@ -24,20 +22,19 @@ def sources(protos: Path = PROTOS) -> list[str]:
     return sorted(path.relative_to(protos).as_posix() for path in (protos / "threenines").rglob("*.proto"))
 
 
-def run_protoc(arguments: list[str]) -> None:
-    """Run protoc over all contracts with `arguments`; raises SystemExit with its status when it fails."""
-    include = resources.files("grpc_tools") / "_proto"
+def generate(target: Path) -> None:
+    """Write modules, stubs and their types under `target`, which must exist.
+
+    Raises SystemExit with protoc's status when it fails; protoc has then said why on stderr.
+    """
+    google = resources.files("grpc_tools") / "_proto"
     # protoc finds the mypy plugins on PATH; they sit beside the interpreter that runs this file.
     here = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])  # noqa: TID251
-    status = protoc.main(["protoc", f"-I{PROTOS}", f"-I{include}", *arguments, *sources()])
+    outputs = [f"{output}{target}" for output in OUTPUTS]
+    status = protoc.main(["protoc", f"-I{PROTOS}", f"-I{google}", *outputs, *sources()])
     if status != 0:
         raise SystemExit(status)
-
-
-def generate(target: Path) -> None:
-    """Write the Python modules, stubs and their types under `target`, which must exist."""
-    run_protoc([f"--{plugin}_out={target}" for plugin in PLUGINS])
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -49,30 +46,39 @@ def contents(root: Path) -> dict[str, bytes]:
     }
 
 
-def drift(committed: Path = GENERATED) -> list[str]:
-    """Names of files in which `committed` differs from a fresh generation; empty when there is none."""
+def differences(target: Path) -> dict[str, bytes | None]:
+    """Path -> what it should hold (None: should not exist), for files under `target` that differ."""
     with tempfile.TemporaryDirectory() as scratch:
         generate(Path(scratch))
         fresh = contents(Path(scratch))
-    old = contents(committed)
-    return sorted(name for name in fresh.keys() | old.keys() if fresh.get(name) != old.get(name))
+    old = contents(target)
+    return {name: fresh.get(name) for name in sorted(fresh.keys() | old) if fresh.get(name) != old.get(name)}
+
+
+def write(target: Path, name: str, content: bytes | None) -> None:
+    """Make one file under `target` hold `content`, or be gone when that is None."""
+    path = target / name
+    if content is None:
+        path.unlink()
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def main(arguments: list[str]) -> int:
     """Return 0, or 1 when --check finds a difference."""
     parser = argparse.ArgumentParser(description="Generate protos/gen from protos/threenines.")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 naming files that differ")
-    if parser.parse_args(arguments).check:
-        differing = drift()
-        for name in differing:
-            sys.stderr.write(f"protos/gen/{name} is not what the contracts say; run `make protos`\n")
-        return 1 if differing else 0
-    # A file whose contract is gone must go too; the new tree is complete before the old one is removed.
-    with tempfile.TemporaryDirectory(dir=PROTOS) as scratch:
-        generate(Path(scratch))
-        shutil.rmtree(GENERATED, ignore_errors=True)
-        shutil.copytree(scratch, GENERATED)
-    return 0
+    parser.add_argument("--target", type=Path, default=PROTOS / "gen", help="where the generated code is")
+    options = parser.parse_args(arguments)
+    changes = differences(options.target)
+    # Only files that differ are touched, so that a running program never finds the tree missing.
+    for name, content in changes.items():
+        if options.check:
+            sys.stderr.write(f"{options.target / name} is not what the contracts say; run `make protos`\n")
+        else:
+            write(options.target, name, content)
+    return 1 if options.check and changes else 0
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ if _version_not_supported:
 
 
 class BackupServiceStub:
-    """Makes copies, proves them, and brings data back. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read. An empty `parent` stands for the answering region.
+    """Makes copies, proves them, and brings data back. Every RPC needs the
+    role ADMIN. An empty `parent` stands for the answering region.
     Create, verify and restore return at once with what is under way; Get tells how far it is.
     """
 
@@ -97,8 +97,8 @@ class BackupServiceStub:
 
 
 class BackupServiceServicer:
-    """Makes copies, proves them, and brings data back. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read. An empty `parent` stands for the answering region.
+    """Makes copies, proves them, and brings data back. Every RPC needs the
+    role ADMIN. An empty `parent` stands for the answering region.
     Create, verify and restore return at once with what is under way; Get tells how far it is.
     """
 
@@ -250,8 +250,8 @@ def add_BackupServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BackupService:
-    """Makes copies, proves them, and brings data back. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read. An empty `parent` stands for the answering region.
+    """Makes copies, proves them, and brings data back. Every RPC needs the
+    role ADMIN. An empty `parent` stands for the answering region.
     Create, verify and restore return at once with what is under way; Get tells how far it is.
     """
 

@@ -29,8 +29,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BackupServiceStub:
-    """Makes copies, proves them, and brings data back. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read. An empty `parent` stands for the answering region.
+    """Makes copies, proves them, and brings data back. Every RPC needs the
+    role ADMIN. An empty `parent` stands for the answering region.
     Create, verify and restore return at once with what is under way; Get tells how far it is.
     """
 
@@ -71,8 +71,8 @@ class BackupServiceStub:
 
 @_typing.type_check_only
 class BackupServiceAsyncStub(BackupServiceStub):
-    """Makes copies, proves them, and brings data back. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read. An empty `parent` stands for the answering region.
+    """Makes copies, proves them, and brings data back. Every RPC needs the
+    role ADMIN. An empty `parent` stands for the answering region.
     Create, verify and restore return at once with what is under way; Get tells how far it is.
     """
 
@@ -109,8 +109,8 @@ class BackupServiceAsyncStub(BackupServiceStub):
     """Recovery points, newest first."""
 
 class BackupServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Makes copies, proves them, and brings data back. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read. An empty `parent` stands for the answering region.
+    """Makes copies, proves them, and brings data back. Every RPC needs the
+    role ADMIN. An empty `parent` stands for the answering region.
     Create, verify and restore return at once with what is under way; Get tells how far it is.
     """
 

@@ -293,6 +293,8 @@ class _DrillStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DrillState
     """Stopped by its abort rule."""
     DRILL_STATE_CANCELLED: _DrillState.ValueType  # 6
     """Given up on request."""
+    DRILL_STATE_MISSED: _DrillState.ValueType  # 7
+    """Was scheduled and did not run."""
 
 class DrillState(_DrillState, metaclass=_DrillStateEnumTypeWrapper):
     """Where a drill is in its life."""
@@ -311,6 +313,8 @@ DRILL_STATE_ABORTED: DrillState.ValueType  # 5
 """Stopped by its abort rule."""
 DRILL_STATE_CANCELLED: DrillState.ValueType  # 6
 """Given up on request."""
+DRILL_STATE_MISSED: DrillState.ValueType  # 7
+"""Was scheduled and did not run."""
 Global___DrillState: _TypeAlias = DrillState  # noqa: Y015
 
 @_typing.final

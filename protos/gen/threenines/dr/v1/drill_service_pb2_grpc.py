@@ -28,7 +28,7 @@ if _version_not_supported:
 
 class DrillServiceStub:
     """Rehearses disasters in a copy of the system and writes signed reports. Every RPC needs the role
-    ADMIN; AUDITOR of the operator's own tenant may read.
+    ADMIN.
     """
 
     def __init__(self, channel):
@@ -61,7 +61,7 @@ class DrillServiceStub:
 
 class DrillServiceServicer:
     """Rehearses disasters in a copy of the system and writes signed reports. Every RPC needs the role
-    ADMIN; AUDITOR of the operator's own tenant may read.
+    ADMIN.
     """
 
     def RunDrill(self, request, context):
@@ -125,7 +125,7 @@ def add_DrillServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class DrillService:
     """Rehearses disasters in a copy of the system and writes signed reports. Every RPC needs the role
-    ADMIN; AUDITOR of the operator's own tenant may read.
+    ADMIN.
     """
 
     @staticmethod

@@ -29,7 +29,7 @@ GRPC_VERSION: str
 
 class DrillServiceStub:
     """Rehearses disasters in a copy of the system and writes signed reports. Every RPC needs the role
-    ADMIN; AUDITOR of the operator's own tenant may read.
+    ADMIN.
     """
 
     @_typing.overload
@@ -48,7 +48,7 @@ class DrillServiceStub:
 @_typing.type_check_only
 class DrillServiceAsyncStub(DrillServiceStub):
     """Rehearses disasters in a copy of the system and writes signed reports. Every RPC needs the role
-    ADMIN; AUDITOR of the operator's own tenant may read.
+    ADMIN.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -63,7 +63,7 @@ class DrillServiceAsyncStub(DrillServiceStub):
 
 class DrillServiceServicer(metaclass=_abc_1.ABCMeta):
     """Rehearses disasters in a copy of the system and writes signed reports. Every RPC needs the role
-    ADMIN; AUDITOR of the operator's own tenant may read.
+    ADMIN.
     """
 
     @_abc_1.abstractmethod

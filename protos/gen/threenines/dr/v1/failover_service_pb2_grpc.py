@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class FailoverServiceStub:
-    """Moves the singletons and traffic between regions. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read.
+    """Moves the singletons and traffic between regions. Every RPC needs the
+    role ADMIN.
     """
 
     def __init__(self, channel):
@@ -70,8 +70,8 @@ class FailoverServiceStub:
 
 
 class FailoverServiceServicer:
-    """Moves the singletons and traffic between regions. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read.
+    """Moves the singletons and traffic between regions. Every RPC needs the
+    role ADMIN.
     """
 
     def GetRegionStatus(self, request, context):
@@ -160,8 +160,8 @@ def add_FailoverServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FailoverService:
-    """Moves the singletons and traffic between regions. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read.
+    """Moves the singletons and traffic between regions. Every RPC needs the
+    role ADMIN.
     """
 
     @staticmethod

@@ -28,8 +28,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FailoverServiceStub:
-    """Moves the singletons and traffic between regions. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read.
+    """Moves the singletons and traffic between regions. Every RPC needs the
+    role ADMIN.
     """
 
     @_typing.overload
@@ -55,8 +55,8 @@ class FailoverServiceStub:
 
 @_typing.type_check_only
 class FailoverServiceAsyncStub(FailoverServiceStub):
-    """Moves the singletons and traffic between regions. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read.
+    """Moves the singletons and traffic between regions. Every RPC needs the
+    role ADMIN.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -78,8 +78,8 @@ class FailoverServiceAsyncStub(FailoverServiceStub):
     """Failovers, newest first."""
 
 class FailoverServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Moves the singletons and traffic between regions. Every RPC needs the role ADMIN; AUDITOR of the
-    operator's own tenant may read.
+    """Moves the singletons and traffic between regions. Every RPC needs the
+    role ADMIN.
     """
 
     @_abc_1.abstractmethod
