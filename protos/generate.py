@@ -11,7 +11,7 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
-from grpc_tools import protoc
+from grpc_tools import protoc  # type: ignore[import-untyped]
 
 PROTOS = Path(__file__).resolve().parent
 OUTPUTS = ("--python_out=", "--grpc_python_out=", "--mypy_out=quiet:", "--mypy_grpc_out=quiet:")
@@ -68,7 +68,7 @@ def write(target: Path, name: str, content: bytes | None) -> None:
 def main(arguments: list[str]) -> int:
     """Return 0, or 1 when --check finds a difference."""
     parser = argparse.ArgumentParser(description="Generate protos/gen from protos/threenines.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 naming files that differ")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 naming what differs")
     parser.add_argument("--target", type=Path, default=PROTOS / "gen", help="where the generated code is")
     options = parser.parse_args(arguments)
     changes = differences(options.target)
