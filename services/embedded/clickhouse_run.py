@@ -1,0 +1,242 @@
+"""Runs one request on the engine, in a worker thread: plan the statement, feed or stream, report statistics.
+
+Knows the engine's handles and the request, not ASGI: output goes to a `Reply`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.embedded import clickhouse_formats as formats
+from services.embedded import clickhouse_sql as sql_text
+from services.embedded.clickhouse_body import Body
+from services.embedded.clickhouse_engine import Engine, Statistics
+from services.embedded.clickhouse_errors import ClickHouseError, ClientGoneError, Code, refuse
+from services.embedded.clickhouse_request import QueryRequest
+from services.embedded.clickhouse_sessions import Handles, Lease, Running
+
+_DEFAULT_FORMAT = "TabSeparated"
+# The engine reads at most max_query_size (256 KiB) of statement; more than this is data of an INSERT.
+_STATEMENT_BYTES = 256 * 1024
+_TEXT_LIMIT_BYTES = 64 * 1024 * 1024
+# A result up to this size is answered whole: with its length, its final statistics and a clean error status.
+_WHOLE_RESULT_BYTES = 1024 * 1024
+_WAITED_RESULT_BYTES = 16 * 1024 * 1024
+_WHOLE_RESULT_SECONDS = 0.1
+# One block, one part, all or nothing: the engine squashes to these before it writes.
+_ATOMIC_INSERT = {"min_insert_block_size_rows": "100000000", "min_insert_block_size_bytes": "10000000000"}
+_STREAMED_WORDS = frozenset({"SELECT", "WITH", "FROM", "("})
+_SESSION_WORDS = frozenset({"SET", "USE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What an answer's headers say. `format` is "" for a statement without a result set."""
+
+    format: str
+    statistics: Statistics
+    elapsed_seconds: float
+
+    def summary(self) -> str:
+        """The X-ClickHouse-Summary value (all numbers are strings there)."""
+        numbers = self.statistics
+        return json.dumps(
+            {
+                "read_rows": str(numbers.read_rows),
+                "read_bytes": str(numbers.read_bytes),
+                "written_rows": str(numbers.written_rows),
+                "written_bytes": str(numbers.written_bytes),
+                "total_rows_to_read": str(numbers.read_rows),
+                "result_rows": str(numbers.result_rows),
+                "result_bytes": str(numbers.result_bytes),
+                "elapsed_ns": str(int(self.elapsed_seconds * 1e9)),
+            },
+            separators=(",", ":"),
+        )
+
+
+class Reply(Protocol):
+    """Where an answer goes. `stream` blocks until the client took it; ClientGoneError when it left."""
+
+    def whole(self, head: Head, body: bytes) -> None: ...
+
+    def stream(self, head: Head, chunks: Iterator[bytes]) -> None: ...
+
+
+class QueryRunner:
+    """Runs requests, each in the calling thread."""
+
+    def __init__(
+        self, engine: Engine, handles: Handles, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine = engine
+        self._handles = handles
+        self._monotonic = monotonic
+
+    def run(self, request: QueryRequest, body: Body, reply: Reply, running: Running) -> None:
+        """Execute and answer. Raises ClickHouseError before any output, ClientGoneError when nobody waits."""
+        started = self._monotonic()
+        prefix = request.query.encode("utf-8", "surrogateescape") + (b"\n" if request.query else b"")
+        prefix += body.read_up_to(_STATEMENT_BYTES)
+        # Latin-1 keeps one character per byte, so offsets into the text are offsets into the bytes.
+        insert = sql_text.split_insert(prefix.decode("latin-1"))
+        with self._handles.lease(request, running) as lease:
+            if insert is not None and insert.kind is sql_text.InsertKind.INFILE:
+                raise refuse(
+                    Code.UNKNOWN_TYPE_OF_QUERY, "Query has infile and was sent directly to the server."
+                )
+            if insert is not None and insert.kind is sql_text.InsertKind.DATA:
+                statistics = _insert(lease, request, insert, prefix=prefix, body=body, running=running)
+                reply.whole(Head("", statistics, self._monotonic() - started), b"")
+                return
+            sql = _whole_text(prefix, body)
+            _check_statement(lease, request, sql, running)
+            self._query(lease, request, sql, reply=reply, started=started, running=running)
+
+    def _query(
+        self, lease: Lease, request: QueryRequest, sql: str, *, reply: Reply, started: float, running: Running
+    ) -> None:
+        word = sql_text.first_word(sql)
+        fmt = sql_text.output_format(sql) or request.default_format or _DEFAULT_FORMAT
+        if fmt.lower() == "native" and request.native_revision >= formats.FIRST_REVISION_WITH_SERIALISATION:
+            raise refuse(
+                Code.NOT_IMPLEMENTED,
+                "The embedded server writes Native only below revision"
+                f" {formats.FIRST_REVISION_WITH_SERIALISATION}, not {request.native_revision}:"
+                " lower client_protocol_version or ask for another format.",
+            )
+        streams = running.read_only and word in _STREAMED_WORDS and formats.chunks_concatenate(fmt)
+        if streams and self._stream(lease, request, sql, fmt=fmt, reply=reply, started=started):
+            return
+        result = lease.handle.run(sql, fmt, request.params)
+        lease.changed_database = word == "USE"
+        statistics = Statistics()
+        statistics.add(result)
+        body = result.bytes()
+        if body and _with_block_info(request, fmt):
+            body = formats.BLOCK_INFO + body
+        answered = fmt if running.read_only or body else ""
+        reply.whole(Head(answered, statistics, self._monotonic() - started), body)
+
+    def _stream(
+        self, lease: Lease, request: QueryRequest, sql: str, *, fmt: str, reply: Reply, started: float
+    ) -> bool:
+        """Answer chunk by chunk; False when the result is empty and its format still needs a header."""
+        statistics = Statistics()
+        prefix = formats.BLOCK_INFO if _with_block_info(request, fmt) else b""
+        chunks = _chunks(lease, request, sql, fmt=fmt, statistics=statistics, prefix=prefix)
+        try:
+            limit = _WAITED_RESULT_BYTES if request.wait_end_of_query else _WHOLE_RESULT_BYTES
+            first: list[bytes] = []
+            size = 0
+            for chunk in chunks:
+                first.append(chunk)
+                size += len(chunk)
+                late = self._monotonic() - started > _WHOLE_RESULT_SECONDS and not request.wait_end_of_query
+                if size > limit or late:
+                    break
+            else:
+                if not first and formats.has_header(fmt):
+                    return False
+                reply.whole(Head(fmt, statistics, self._monotonic() - started), b"".join(first))
+                return True
+            head = Head(fmt, statistics, self._monotonic() - started)
+            reply.stream(head, itertools.chain(first, chunks))
+            return True
+        finally:
+            chunks.close()
+
+
+def _chunks(
+    lease: Lease, request: QueryRequest, sql: str, *, fmt: str, statistics: Statistics, prefix: bytes
+) -> Generator[bytes, None, None]:
+    stream = lease.handle.stream(sql, fmt, request.params)
+    try:
+        for index, chunk in enumerate(stream):
+            statistics.add(chunk)
+            data = chunk.bytes()
+            if index:
+                data = data[formats.header_length(fmt, data) :]
+            yield prefix + data if prefix else data
+    finally:
+        stream.close()
+
+
+def _insert(
+    lease: Lease,
+    request: QueryRequest,
+    head: sql_text.InsertHead,
+    *,
+    prefix: bytes,
+    body: Body,
+    running: Running,
+) -> Statistics:
+    if not request.writes_allowed:
+        raise _readonly(request)
+    sql = _decoded(prefix[: head.sql_end])
+    lease.handle.set({**_ATOMIC_INSERT, **{k: v for k, v in request.settings.items() if k in _ATOMIC_INSERT}})
+    # send_insert takes no parameters: they are set on the handle instead.
+    lease.handle.set({f"param_{name}": value for name, value in request.params.items()})
+    with lease.handle.insert(sql, head.format) as insert:
+        data: bytes | None = prefix[head.data_start :]
+        while data is not None:
+            if data:
+                insert.append(data)
+            data = body.read()
+        if running.client_gone.is_set():
+            raise ClientGoneError
+        return insert.finish()
+
+
+def _whole_text(prefix: bytes, body: Body) -> str:
+    parts = [prefix]
+    size = len(prefix)
+    while (part := body.read()) is not None:
+        parts.append(part)
+        size += len(part)
+        if size > _TEXT_LIMIT_BYTES:
+            raise refuse(Code.QUERY_IS_TOO_LARGE, f"The query is longer than {_TEXT_LIMIT_BYTES} bytes.")
+    return _decoded(b"".join(parts))
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refuse(Code.BAD_ARGUMENTS, f"The query is not UTF-8: {error}.") from error
+
+
+def _check_statement(lease: Lease, request: QueryRequest, sql: str, running: Running) -> None:
+    if not sql.strip():
+        raise refuse(Code.SYNTAX_ERROR, "Syntax error: Empty query.")
+    if running.client_gone.is_set():
+        raise ClientGoneError
+    found = lease.handle.classify(sql)
+    if found.count > 1:
+        raise refuse(
+            Code.SYNTAX_ERROR,
+            "Syntax error (Multi-statements are not allowed): send one statement a request.",
+        )
+    if sql_text.writes_outfile(sql):
+        raise refuse(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed.")
+    running.read_only = found.read_only
+    # Outside a session readonly=2 on the handle says the same; on a session's handle it could not be undone.
+    parses_and_writes = found.count == 1 and not found.read_only
+    if parses_and_writes and not request.writes_allowed and sql_text.first_word(sql) not in _SESSION_WORDS:
+        raise _readonly(request)
+
+
+def _readonly(request: QueryRequest) -> ClickHouseError:
+    why = " For queries over HTTP, method GET implies readonly. Use method POST for modifying queries."
+    return refuse(
+        Code.READONLY, "Cannot execute query in readonly mode." + (why if request.method != "POST" else "")
+    )
+
+
+def _with_block_info(request: QueryRequest, fmt: str) -> bool:
+    return fmt.lower() == "native" and request.native_revision >= formats.FIRST_REVISION_WITH_BLOCK_INFO
