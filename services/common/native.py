@@ -41,6 +41,7 @@ NUMBERS = {
     "Date": "<u2",
 }
 WRAPPED = re.compile(r"^(Nullable|Array|Map|FixedString|Enum8|DateTime64|DateTime)\((.*)\)$", re.DOTALL)
+_SIMPLE_AGGREGATE = re.compile(r"^SimpleAggregateFunction\(\w+,\s*(.*)\)$", re.DOTALL)
 _LOW_CARDINALITY = re.compile(r"LowCardinality\(((?:[^()]|\([^()]*\))*)\)")
 
 
@@ -91,8 +92,14 @@ class Block:
 
 @cache
 def plain_type(type_text: str) -> str:
-    """The type with every LowCardinality(...) replaced by what is inside it."""
-    return _LOW_CARDINALITY.sub(r"\1", type_text.strip())
+    """The type as it is sent: every LowCardinality(...) replaced by what is inside it."""
+    return _LOW_CARDINALITY.sub(r"\1", stored_type(type_text))
+
+
+@cache
+def stored_type(type_text: str) -> str:
+    """The type whose bytes a column has: SimpleAggregateFunction(f, T) is stored as T."""
+    return _SIMPLE_AGGREGATE.sub(r"\1", type_text.strip())
 
 
 def _encode(type_text: str, data: Any) -> tuple[bytes, int]:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.native import NUMBERS, WRAPPED
+from services.common.native import NUMBERS, WRAPPED, stored_type
 from services.common.native_columns import Arrays, Maps, Nullable, NumpyArray
 
 _LOW_CARDINALITY = "LowCardinality("
@@ -65,7 +65,7 @@ def read_columns(data: bytes) -> dict[str, ReadColumn]:
             if rows:
                 # Each LowCardinality starts with a version word, all of them before any data.
                 cursor.at += 8 * type_text.count(_LOW_CARDINALITY)
-            found.setdefault(name, []).append(_read(cursor, type_text, rows))
+            found.setdefault(name, []).append(_read(cursor, stored_type(type_text), rows))
     return {name: _joined(blocks) for name, blocks in found.items()}
 
 
