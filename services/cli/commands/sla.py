@@ -1,0 +1,117 @@
+"""`threenines sla`: does each client get what it was promised?"""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from google.protobuf import duration_pb2
+
+from services.cli import options, render
+from services.cli.failures import EXIT_OUTSIDE_PROMISE, told_to_people
+from services.common.documents import parse_duration_ns
+from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
+
+app = typer.Typer(no_args_is_help=True)
+
+_COLUMNS = (
+    "tenant",
+    "objective",
+    "target",
+    ">measured",
+    ">requests",
+    ">down",
+    ">no data",
+    ">budget left",
+    "verdict",
+)
+
+
+@app.command("status")
+def status(
+    tenants: Annotated[list[str] | None, typer.Argument(help="Which clients; none means all.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help="A rolling window such as 1h or 30d; default: each objective's own.")
+    ] = None,
+    data_dir: options.DataDirOption = options.DEFAULT_DATA_DIR,
+    output: options.OutputOption = render.Output.TABLE,
+) -> None:
+    """Every objective of every client: target, measured, verdict. Exit code 3 when one is missed."""
+    with told_to_people(options.errors):
+        statuses = fetch(options.connection(data_dir), tenants or [], window)
+    if output is render.Output.JSON:
+        render.print_messages(options.console, {"sla_statuses": statuses})
+    else:
+        rows = [row for each in statuses for row in rows_of(each)]
+        if rows:
+            options.console.print(render.table(None, _COLUMNS, rows))
+        else:
+            options.console.print("No contract yet: `threenines config apply FILE`.", style="dim")
+    if any(each.verdict == sla_pb2.VERDICT_FAIL for each in statuses):
+        raise typer.Exit(EXIT_OUTSIDE_PROMISE)
+
+
+def fetch(connection: options.Connection, tenants: list[str], window: str | None) -> list[sla_pb2.SlaStatus]:
+    """The status of the named tenants, or of all of them."""
+    request = sla_service_pb2.BatchGetSlaStatusRequest(
+        names=[f"tenants/{each}/slaStatus" for each in tenants]
+    )
+    if window is not None:
+        period = duration_pb2.Duration()
+        period.FromNanoseconds(parse_duration_ns(window))
+        request.window.rolling_period.CopyFrom(period)
+    with connection.channel("sla") as channel:
+        response = sla_service_pb2_grpc.SlaServiceStub(channel).BatchGetSlaStatus(
+            request, metadata=connection.metadata, timeout=options.RPC_TIMEOUT_S
+        )
+    return list(response.sla_statuses)
+
+
+def rows_of(status: sla_pb2.SlaStatus) -> Iterator[tuple[str, ...]]:
+    """One table row for each objective of a status."""
+    tenant = status.name.split("/")[1]
+    for each in status.objectives:
+        figures = each.WhichOneof("figures")
+        cells = (
+            _uptime_cells(each.uptime)
+            if figures == "uptime"
+            else _latency_cells(each.latency)
+            if figures == "latency"
+            else ("", each.absent_reason or "-", "", "", "", "")
+        )
+        verdict = sla_pb2.Verdict.Name(each.verdict).removeprefix("VERDICT_")
+        yield (tenant, each.objective.name.split("/objectives/")[-1], *cells, verdict)
+
+
+def _uptime_cells(uptime: sla_pb2.Uptime) -> tuple[str, ...]:
+    target = 100 * uptime.target.numerator / max(uptime.target.denominator, 1)
+    budget = uptime.budget
+    left = "any failure" if budget.any_failure_breaches else f"{100 * budget.remaining_ratio:.1f} %"
+    return (
+        f"{target:g} %",
+        _percent(uptime.displayed_percent),
+        f"{uptime.total_count:,}",
+        render.duration(uptime.down_nanos),
+        render.duration(uptime.no_data_nanos),
+        "frozen" if budget.frozen else left,
+    )
+
+
+def _latency_cells(latency: sla_pb2.Latency) -> tuple[str, ...]:
+    quantile = 100 * latency.quantile.numerator / max(latency.quantile.denominator, 1)
+    measured = (
+        ("> " + render.seconds(latency.lower_seconds))
+        if latency.saturated
+        else (render.seconds(latency.estimate_seconds) if latency.total_count else "-")
+    )
+    return (
+        f"p{quantile:g} < {render.seconds(latency.threshold_seconds)}",
+        measured,
+        f"{latency.total_count:,}",
+        "",
+        render.duration(latency.no_data_nanos),
+        "",
+    )
+
+
+def _percent(displayed: str) -> str:
+    return displayed if not displayed or displayed.endswith("%") else f"{displayed} %"
