@@ -44,7 +44,7 @@ def up(
     with told_to_people(options.errors):
         documents = load_documents(config) if config else []
         ports = Ports.standard() if port_base is None else Ports.from_base(port_base)
-        asyncio.run(run_up(data_dir, ports, documents))
+        asyncio.run(run_up(DataDir(data_dir.resolve()), ports, documents))
 
 
 def status(
@@ -70,7 +70,7 @@ def status(
         raise typer.Exit(EXIT_FAILED)
 
 
-async def run_up(data_dir: Path, ports: Ports, documents: Sequence[Document]) -> None:
+async def run_up(files: DataDir, ports: Ports, documents: Sequence[Document]) -> None:
     """Run until SIGTERM or Ctrl-C.
 
     Raises:
@@ -81,7 +81,6 @@ async def run_up(data_dir: Path, ports: Ports, documents: Sequence[Document]) ->
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    files = DataDir(data_dir.resolve())
     files.prepare()
     lock = DirectoryLock(files.lock_file)
     lock.acquire()
