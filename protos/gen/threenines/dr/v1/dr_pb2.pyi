@@ -924,12 +924,12 @@ class RecoveryFigures(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RECOVERY_TIME_FIELD_NUMBER: _builtins.int
+    RECOVERY_DURATION_FIELD_NUMBER: _builtins.int
     DATA_LOSS_FIELD_NUMBER: _builtins.int
     LOST_COUNT_FIELD_NUMBER: _builtins.int
     DUPLICATE_COUNT_FIELD_NUMBER: _builtins.int
     LEDGER_COUNT_FIELD_NUMBER: _builtins.int
-    PROJECTED_RECOVERY_TIME_FIELD_NUMBER: _builtins.int
+    PROJECTED_RECOVERY_DURATION_FIELD_NUMBER: _builtins.int
     lost_count: _builtins.int
     """Acknowledged writes missing, by the independent ledger."""
     duplicate_count: _builtins.int
@@ -937,7 +937,7 @@ class RecoveryFigures(_message.Message):
     ledger_count: _builtins.int
     """Acknowledged writes in the independent ledger."""
     @_builtins.property
-    def recovery_time(self) -> _duration_pb2.Duration:
+    def recovery_duration(self) -> _duration_pb2.Duration:
         """From the fault to the end of the first five minutes within the objective; absent when not reached."""
 
     @_builtins.property
@@ -945,22 +945,22 @@ class RecoveryFigures(_message.Message):
         """Age of the oldest acknowledged write that is missing; zero when none is."""
 
     @_builtins.property
-    def projected_recovery_time(self) -> _duration_pb2.Duration:
+    def projected_recovery_duration(self) -> _duration_pb2.Duration:
         """Recovery time at the stated production size; absent when not projected."""
 
     def __init__(
         self,
         *,
-        recovery_time: _duration_pb2.Duration | None = ...,
+        recovery_duration: _duration_pb2.Duration | None = ...,
         data_loss: _duration_pb2.Duration | None = ...,
         lost_count: _builtins.int = ...,
         duplicate_count: _builtins.int = ...,
         ledger_count: _builtins.int = ...,
-        projected_recovery_time: _duration_pb2.Duration | None = ...,
+        projected_recovery_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data_loss", b"data_loss", "projected_recovery_time", b"projected_recovery_time", "recovery_time", b"recovery_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data_loss", b"data_loss", "projected_recovery_duration", b"projected_recovery_duration", "recovery_duration", b"recovery_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_loss", b"data_loss", "duplicate_count", b"duplicate_count", "ledger_count", b"ledger_count", "lost_count", b"lost_count", "projected_recovery_time", b"projected_recovery_time", "recovery_time", b"recovery_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_loss", b"data_loss", "duplicate_count", b"duplicate_count", "ledger_count", b"ledger_count", "lost_count", b"lost_count", "projected_recovery_duration", b"projected_recovery_duration", "recovery_duration", b"recovery_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -325,8 +325,8 @@ Global___ComponentState: _TypeAlias = ComponentState  # noqa: Y015
 
 @_typing.final
 class Ratio(_message.Message):
-    """An exact rational number. Always reduced; a `Ratio` without denominator (0) is not defined, which
-    the field's comment explains where it can happen.
+    """An exact rational number. Reduced in responses, of any form in requests. With denominator 0 it is
+    not defined; the field's comment says when that happens.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
