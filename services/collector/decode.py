@@ -1,0 +1,128 @@
+"""OTLP bytes to columns, with protobuf's own parser.
+
+`decode` is the one place that reads requests: `receive` uses it to judge points, the writer to
+store them, and both must see the same. It knows no tenant, no log and no tables.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+
+from services.collector import columns
+from services.collector.decode_points import Exemplars, ExpHistograms, Histograms, Numbers, Summaries
+from services.collector.errors import Undecodable
+from services.collector.identity import MetricHeader, ResourceFrame, ScopeFrame, sorted_attributes
+from services.collector.model import MetricType
+
+
+def parse(raw: bytes) -> ExportMetricsServiceRequest:
+    """The request as a message, without fields that this release does not know.
+
+    Raises:
+        Undecodable: not a valid request: broken framing, wrong UTF-8, nested too deep.
+    """
+    try:
+        request = ExportMetricsServiceRequest.FromString(raw)
+    except DecodeError as err:
+        raise Undecodable(
+            "the body is not a serialised ExportMetricsServiceRequest",
+            field="body",
+            next_step="send OTLP metrics as the OpenTelemetry SDKs encode them",
+        ) from err
+    request.DiscardUnknownFields()
+    return request
+
+
+def decode(raw: bytes) -> columns.Decoded:
+    """The points of a request as columns, in the order as received.
+
+    Raises:
+        Undecodable: as `parse`.
+    """
+    walk = _Walk()
+    for resource_metrics in parse(raw).resource_metrics:
+        resource = ResourceFrame(resource_metrics)
+        for scope_metrics in resource_metrics.scope_metrics:
+            scope = ScopeFrame(scope_metrics)
+            for metric in scope_metrics.metrics:
+                field = metric.WhichOneof("data")
+                if field is not None:
+                    walk.metric(metric, field, MetricHeader(resource, scope, metric, field))
+    return walk.finish()
+
+
+class _Walk:
+    """Collects points one after the other; `finish` turns them into arrays."""
+
+    def __init__(self) -> None:
+        self.series: dict[bytes, int] = {}
+        self.series_metric: list[str] = []
+        self.series_temporality: list[int] = []
+        self.points: list[tuple[int, int, int, int, int]] = []
+        self.numbers = Numbers()
+        self.histograms = Histograms()
+        self.exp_histograms = ExpHistograms()
+        self.summaries = Summaries()
+        self.exemplars = Exemplars()
+
+    def metric(self, metric: Metric, field: str, header: MetricHeader) -> None:
+        """Take every point of one metric."""
+        data = getattr(metric, field)
+        temporality = getattr(data, "aggregation_temporality", 0)
+        add = self._adder(header.type)
+        for point in data.data_points:
+            place = len(self.points)
+            series = self._series(
+                header.identity(sorted_attributes(point.attributes)), metric.name, temporality
+            )
+            self.points.append(
+                (int(header.type), series, point.time_unix_nano, point.start_time_unix_nano, point.flags)
+            )
+            add(place, point)
+            if header.type is not MetricType.SUMMARY and point.exemplars:
+                self.exemplars.add(place, point.exemplars)
+
+    def _adder(self, kind: MetricType) -> Callable[[int, Any], None]:
+        match kind:
+            case MetricType.GAUGE | MetricType.SUM:
+                return self.numbers.add
+            case MetricType.HISTOGRAM:
+                return self.histograms.add
+            case MetricType.EXP_HISTOGRAM:
+                return self.exp_histograms.add
+            case MetricType.SUMMARY:
+                return self.summaries.add
+
+    def _series(self, identity: bytes, metric: str, temporality: int) -> int:
+        known = self.series.get(identity)
+        if known is not None:
+            return known
+        self.series_metric.append(metric)
+        self.series_temporality.append(temporality)
+        self.series[identity] = len(self.series)
+        return len(self.series) - 1
+
+    def finish(self) -> columns.Decoded:
+        """The arrays."""
+        kinds, series, times, starts, flags = zip(*self.points, strict=True) if self.points else ((),) * 5
+        return columns.Decoded(
+            series=columns.SeriesTable(
+                identity=tuple(self.series),
+                metric=tuple(self.series_metric),
+                temporality=np.array(self.series_temporality, dtype=np.int32),
+            ),
+            type=np.array(kinds, dtype=np.uint8),
+            series_index=np.array(series, dtype=np.int64),
+            time_ns=np.array(times, dtype=np.uint64),
+            start_ns=np.array(starts, dtype=np.uint64),
+            flags=np.array(flags, dtype=np.uint32),
+            numbers=self.numbers.finish(),
+            histograms=self.histograms.finish(),
+            exp_histograms=self.exp_histograms.finish(),
+            summaries=self.summaries.finish(),
+            exemplars=self.exemplars.finish(),
+        )
