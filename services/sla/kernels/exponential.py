@@ -1,0 +1,269 @@
+"""Exponential buckets: which bucket holds a value, bucket bounds, coarser scales, differences, sums.
+
+Bucket i at `scale` covers (base**i, base**(i+1)] with base = 2**(2**-scale); element j of a counts array
+is bucket offset+j. Halving the resolution k times maps index i to i >> k exactly ("perfect subsetting").
+Source: https://opentelemetry.io/docs/specs/otel/metrics/data-model/#exponentialhistogram.
+Many histograms come as one flat counts array; `at[i]:at[i+1]` are those of row i.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.sla.kernels._jit import kernel
+from services.sla.kernels.increase import NOTHING
+from services.sla.kernels.spread import first_slice, last_slice, share
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_NO_SCALE = 1 << 30
+_MAX_SHIFT = 62
+_MAX_EXPONENT = 1100
+"""Beyond the range of doubles on both sides: ldexp gives 0 or infinity there, and no overflow before."""
+
+
+@kernel
+def down(index: int, k: int) -> int:
+    """The index of the same values at a scale lower by k; a shift that keeps the sign."""
+    return index >> min(k, _MAX_SHIFT)
+
+
+@kernel
+def index_of(value: float, scale: int) -> int:
+    """Bucket of a value > 0: ceil(log_base(value)) - 1, exact at every power of two.
+
+    The logarithm alone puts powers of two into the wrong bucket now and then, so the exponent comes from
+    frexp and only the mantissa goes through the logarithm; its result is kept inside that octave.
+    """
+    mantissa, exponent = math.frexp(value)
+    if scale <= 0:
+        whole = exponent - 2 if mantissa == 0.5 else exponent - 1
+        return down(whole, -scale)
+    low = (exponent - 1) << scale
+    if mantissa == 0.5:
+        return low - 1
+    inside = math.floor(math.log2(2.0 * mantissa) * (1 << scale))
+    return low + min(max(inside, 0), (1 << scale) - 1)
+
+
+@kernel
+def lower_bound(index: int, scale: int) -> float:
+    """base**index; exact at powers of two, 0 below and infinity above the range of doubles."""
+    if scale <= 0:
+        exponent = index
+        for _ in range(min(-scale, 12)):
+            exponent = max(-_MAX_EXPONENT, min(_MAX_EXPONENT, exponent * 2))
+        return math.ldexp(1.0, max(-_MAX_EXPONENT, min(_MAX_EXPONENT, exponent)))
+    octave = index >> scale
+    inside = index - (octave << scale)
+    exponent = max(-_MAX_EXPONENT, min(_MAX_EXPONENT, octave))
+    return math.ldexp(2.0 ** (inside / (1 << scale)), exponent)
+
+
+@kernel
+def buckets_fell(group: Ints, scale: Ints, offset: Ints, at: Ints, counts: Ints, out: Bools) -> None:
+    """Set out[i] where any bucket of row i is below that of row i-1 of its group, at their common scale.
+
+    A bucket of the older row that the newer one does not have counts as a fall to 0.
+    """
+    for i in range(1, len(scale)):
+        if group[i] != group[i - 1] or out[i]:
+            continue
+        common = min(scale[i], scale[i - 1])
+        old_shift = scale[i - 1] - common
+        new_shift = scale[i] - common
+        j = at[i]
+        for m in range(at[i - 1], at[i]):
+            if counts[m] == 0:
+                continue
+            target = down(offset[i - 1] + m - at[i - 1], old_shift)
+            old = counts[m]
+            # Buckets of the old row that share the coarser bucket are added up behind this one.
+            n = m + 1
+            while n < at[i] and down(offset[i - 1] + n - at[i - 1], old_shift) == target:
+                old += counts[n]
+                n += 1
+            new = 0
+            j = at[i]
+            while j < at[i + 1] and down(offset[i] + j - at[i], new_shift) < target:
+                j += 1
+            while j < at[i + 1] and down(offset[i] + j - at[i], new_shift) == target:
+                new += counts[j]
+                j += 1
+            if new < old:
+                out[i] = True
+                break
+
+
+@kernel
+def increment_shapes(
+    scale: Ints, offset: Ints, at: Ints, prev: Ints, out_scale: Ints, out_offset: Ints, out_at: Ints
+) -> None:
+    """Scale, offset and place of each row's increment, before `increments` fills them in.
+
+    The increment has the lower scale of the two points and the buckets of the newer one.
+    """
+    out_at[0] = 0
+    for i in range(len(scale)):
+        base = prev[i]
+        length = at[i + 1] - at[i]
+        common = scale[i]
+        if base >= 0 and at[base + 1] > at[base]:
+            common = min(common, scale[base])
+        shift = scale[i] - common
+        out_scale[i] = common
+        out_offset[i] = down(offset[i], shift)
+        if base == NOTHING or length == 0:
+            out_at[i + 1] = out_at[i]
+        else:
+            out_at[i + 1] = out_at[i] + down(offset[i] + length - 1, shift) - out_offset[i] + 1
+
+
+@kernel
+def increments(
+    scale: Ints, offset: Ints, at: Ints, counts: Ints, prev: Ints, shape: Ints, out_at: Ints, out: Ints
+) -> None:
+    """Fill `out` (zeroed, of out_at[-1] elements) with value[i] - value[prev[i]] per bucket.
+
+    `shape` is (2, rows): out_scale and out_offset of `increment_shapes`. Where `buckets_fell` was asked
+    first, nothing is negative.
+    """
+    for i in range(len(scale)):
+        if out_at[i + 1] == out_at[i]:
+            continue
+        shift = scale[i] - shape[0, i]
+        for m in range(at[i], at[i + 1]):
+            out[out_at[i] + down(offset[i] + m - at[i], shift) - shape[1, i]] += counts[m]
+        base = prev[i]
+        if base < 0:
+            continue
+        shift = scale[base] - shape[0, i]
+        for m in range(at[base], at[base + 1]):
+            if counts[m] != 0:
+                out[out_at[i] + down(offset[base] + m - at[base], shift) - shape[1, i]] -= counts[m]
+
+
+@kernel
+def fit(low: int, high: int, widest: int) -> int:
+    """How often the range low..high of indexes must be halved until it has at most `widest` buckets."""
+    k = 0
+    while down(high, k) - down(low, k) + 1 > widest:
+        k += 1
+    return k
+
+
+@kernel
+def slice_shapes(
+    start: Ints, end: Ints, shape: Ints, at: Ints, counts: Ints, grid: Ints, widest: int, out: Ints
+) -> None:
+    """Scale, offset and length of the distribution of each slice; out is (3, slices).
+
+    `grid` is (origin, width) in ms; rows are intervals (start, end] with bucket increments as `increments`
+    gives them. Only buckets that have a share in a slice decide about it, so the result depends on
+    nothing but what is in the slice. Scale = the lowest of those, lowered until `widest` buckets hold it.
+    """
+    slices = out.shape[1]
+    high = np.zeros(slices, np.int64)
+    out[0, :] = _NO_SCALE
+    out[1, :] = 0
+    out[2, :] = 0
+    for step in range(2):
+        for i in range(len(start)):
+            first = max(0, first_slice(start[i], end[i], grid[0], grid[1]))
+            last = min(slices - 1, last_slice(end[i], grid[0], grid[1]))
+            for k in range(first, last + 1):
+                a = grid[0] + k * grid[1]
+                for m in range(at[i], at[i + 1]):
+                    if share(counts[m], start[i], end[i], a, a + grid[1]) == 0:
+                        continue
+                    if step == 0:
+                        out[0, k] = min(out[0, k], shape[0, i])
+                        break
+                    index = down(shape[1, i] + m - at[i], shape[0, i] - out[0, k])
+                    if out[2, k] == 0:
+                        out[1, k] = index
+                        high[k] = index
+                        out[2, k] = 1
+                    out[1, k] = min(out[1, k], index)
+                    high[k] = max(high[k], index)
+    for k in range(slices):
+        if out[2, k] == 0:
+            out[0, k] = 0
+            continue
+        shift = fit(out[1, k], high[k], widest)
+        out[0, k] -= shift
+        out[1, k] = down(out[1, k], shift)
+        out[2, k] = down(high[k], shift) - out[1, k] + 1
+
+
+@kernel
+def slice_counts(
+    start: Ints, end: Ints, shape: Ints, at: Ints, counts: Ints, grid: Ints, slices: Ints, out: Ints
+) -> None:
+    """Fill `out` (zeroed) with the buckets of every slice; `slices` comes from `slice_shapes`.
+
+    The buckets of slice k are the slices[2, k] elements behind those of the slices before it.
+    """
+    total = slices.shape[1]
+    place = np.zeros(total + 1, np.int64)
+    for k in range(total):
+        place[k + 1] = place[k] + slices[2, k]
+    for i in range(len(start)):
+        first = max(0, first_slice(start[i], end[i], grid[0], grid[1]))
+        last = min(total - 1, last_slice(end[i], grid[0], grid[1]))
+        for k in range(first, last + 1):
+            a = grid[0] + k * grid[1]
+            for m in range(at[i], at[i + 1]):
+                n = share(counts[m], start[i], end[i], a, a + grid[1])
+                if n != 0:
+                    index = down(shape[1, i] + m - at[i], shape[0, i] - slices[0, k])
+                    out[place[k] + index - slices[1, k]] += n
+
+
+@kernel
+def merge_shape(scale: Ints, offset: Ints, at: Ints, counts: Ints, widest: int) -> tuple[int, int, int]:
+    """(scale, offset, length) of the sum of all rows; length 0 when all are empty.
+
+    The result does not depend on the order or on how the rows were merged before.
+    """
+    common = _NO_SCALE
+    for i in range(len(scale)):
+        for m in range(at[i], at[i + 1]):
+            if counts[m] != 0:
+                common = min(common, scale[i])
+                break
+    if common == _NO_SCALE:
+        return 0, 0, 0
+    found = False
+    low = 0
+    high = 0
+    for i in range(len(scale)):
+        first = at[i]
+        last = at[i + 1] - 1
+        while first <= last and counts[first] == 0:
+            first += 1
+        while last >= first and counts[last] == 0:
+            last -= 1
+        if first > last:
+            continue
+        a = down(offset[i] + first - at[i], scale[i] - common)
+        b = down(offset[i] + last - at[i], scale[i] - common)
+        low = min(low, a) if found else a
+        high = max(high, b) if found else b
+        found = True
+    shift = fit(low, high, widest)
+    return common - shift, down(low, shift), down(high, shift) - down(low, shift) + 1
+
+
+@kernel
+def merge(
+    scale: Ints, offset: Ints, at: Ints, counts: Ints, out_scale: int, out_offset: int, out: Ints
+) -> None:
+    """Add all rows into `out` (zeroed), whose shape `merge_shape` gave."""
+    for i in range(len(scale)):
+        shift = scale[i] - out_scale
+        for m in range(at[i], at[i + 1]):
+            if counts[m] != 0:
+                out[down(offset[i] + m - at[i], shift) - out_offset] += counts[m]
