@@ -1,0 +1,86 @@
+"""The names of every metric that the suite reports about itself.
+
+A misspelt name is a type error. Names follow the OpenTelemetry conventions: dotted, lower case,
+the unit not in the name. Each comment says what is counted and with which labels.
+"""
+
+from typing import Literal, get_args
+
+CounterName = Literal[
+    # points that arrived in requests; tenant
+    "collector.points.received",
+    # points that the log has and the sender was told so; tenant
+    "collector.points.acknowledged",
+    # points refused, each once; tenant, reason
+    "collector.points.rejected",
+    # points whose rows are in ClickHouse; tenant
+    "collector.points.stored",
+    # points skipped because their request was stored before; tenant
+    "collector.points.deduplicated",
+    # export requests; tenant, outcome
+    "collector.requests",
+    # records appended to the log; none
+    "collector.records.appended",
+    # batches by outcome: done, skipped, repeated, failed; outcome
+    "collector.batches",
+    # rows inserted; table
+    "collector.rows.inserted",
+    # slices published, provisional and sealed ones; tenant, sealed
+    "sla.slices.published",
+    # slices whose revision went up because of late data; tenant
+    "sla.slices.reopened",
+    # figures served; rpc
+    "sla.figures.served",
+    # evaluations of a rule; tenant
+    "alerting.evaluations",
+    # evaluations that failed; tenant, reason
+    "alerting.evaluations.failed",
+    # state transitions; tenant, to
+    "alerting.transitions",
+    # attempts to notify a receiver; tenant, outcome
+    "alerting.notifications",
+    # backups by outcome; outcome
+    "dr.backups",
+    # restores by outcome; outcome
+    "dr.restores",
+    # verifications by outcome; outcome
+    "dr.verifications",
+    # records that a storer wrote to ClickHouse; stream
+    "common.records.stored",
+    # calls that were answered with an error; code, reason
+    "common.rpc.errors",
+    # retries of anything; operation
+    "common.retries",
+]
+
+GaugeName = Literal[
+    # log records not yet written to ClickHouse; none
+    "collector.log.lag",
+    # seconds of log time behind the newest record; none
+    "collector.watermark.age",
+    # APPLIED records not yet sliced; none
+    "sla.applied.lag",
+    # SLICES records not yet evaluated; none
+    "alerting.slices.lag",
+    # notifications waiting; none
+    "alerting.notify.pending",
+    # 1 while this process holds the lease; lease
+    "common.lease.held",
+]
+
+HistogramName = Literal[
+    # seconds from the first byte to the answer; outcome
+    "collector.export.duration",
+    # seconds for one batch, read to published; none
+    "collector.batch.duration",
+    # seconds to compute the slices of one APPLIED record; none
+    "sla.slice.duration",
+    # seconds from the slice's end to the POST; none
+    "alerting.notify.delay",
+    # seconds for one backup; none
+    "dr.backup.duration",
+]
+
+COUNTER_NAMES: tuple[CounterName, ...] = get_args(CounterName)
+GAUGE_NAMES: tuple[GaugeName, ...] = get_args(GaugeName)
+HISTOGRAM_NAMES: tuple[HistogramName, ...] = get_args(HistogramName)
