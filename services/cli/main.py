@@ -2,7 +2,7 @@
 
 import typer
 
-from services.cli.commands import alerts, config, dr, sla, tenant, up
+from services.cli.commands import alerts, config, demo, dr, sla, tenant, up
 
 app = typer.Typer(
     name="threenines",
@@ -14,6 +14,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 up.register(app)
+demo.register(app)
 app.add_typer(tenant.app, name="tenant", help="Client companies and their tokens.")
 app.add_typer(config.app, name="config", help="Contracts, alert rules and receivers as YAML.")
 app.add_typer(sla.app, name="sla", help="Uptime and latency per client.")

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.cli.connection import Connection as Connection
-from services.cli.connection import connect
+from services.cli.connection import Connection, connect
 from services.cli.render import Output
 
 DEFAULT_DATA_DIR = Path(".threenines")

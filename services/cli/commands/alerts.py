@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from services.cli import options, render
+from services.cli.connection import Connection
 from services.cli.failures import told_to_people
 from threenines.alerting.v1 import alert_service_pb2, alert_service_pb2_grpc, alerting_pb2
 
@@ -63,7 +64,7 @@ def list_notifications(
     options.console.print(render.table(None, columns, rows))
 
 
-def fetch(connection: options.Connection, tenant: str) -> list[alerting_pb2.Alert]:
+def fetch(connection: Connection, tenant: str) -> list[alerting_pb2.Alert]:
     """The alerts of a tenant, `-` for all."""
     with connection.channel("alerting") as channel:
         response = alert_service_pb2_grpc.AlertServiceStub(channel).ListAlerts(

@@ -12,7 +12,6 @@ from services.common.clock import SystemClock
 from services.common.config_feed import apply_document
 from services.common.documents import Document, load_documents
 from services.common.log import connect_nats
-from services.common.streams import ensure_streams
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -42,8 +41,8 @@ async def apply_all(nats_url: str, documents: list[Document]) -> list[tuple[str,
     clock = SystemClock()
     engine = await connect_nats(nats_url, clock=clock)
     try:
-        await ensure_streams(engine)
-        rows = []
+        await engine.ensure_streams()
+        rows: list[tuple[str, str, str, str]] = []
         for document in documents:
             if document.kind == "Platform":
                 continue

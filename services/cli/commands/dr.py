@@ -8,6 +8,7 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from services.cli import options, render
+from services.cli.connection import Connection
 from services.cli.failures import EXIT_FAILED, told_to_people
 from threenines.dr.v1 import backup_service_pb2, backup_service_pb2_grpc, dr_pb2
 
@@ -106,7 +107,7 @@ def restore(
         raise typer.Exit(EXIT_FAILED)
 
 
-def make_backup(connection: options.Connection, *, comment: str, verify: bool) -> dr_pb2.Backup:
+def make_backup(connection: Connection, *, comment: str, verify: bool) -> dr_pb2.Backup:
     """Start a backup and follow it to its end."""
     with connection.channel("dr") as channel:
         stub = backup_service_pb2_grpc.BackupServiceStub(channel)
@@ -128,7 +129,7 @@ def make_backup(connection: options.Connection, *, comment: str, verify: bool) -
         )
 
 
-def make_restore(connection: options.Connection, *, into: str, source: str) -> dr_pb2.Restore:
+def make_restore(connection: Connection, *, into: str, source: str) -> dr_pb2.Restore:
     """Start a restore of the latest state and follow it to its end."""
     target = dr_pb2.RestoreTarget(latest=dr_pb2.LatestTarget())
     with connection.channel("dr") as channel:

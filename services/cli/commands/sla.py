@@ -7,13 +7,14 @@ import typer
 from google.protobuf import duration_pb2
 
 from services.cli import options, render
+from services.cli.connection import Connection
 from services.cli.failures import EXIT_OUTSIDE_PROMISE, told_to_people
 from services.common.documents import parse_duration_ns
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
 app = typer.Typer(no_args_is_help=True)
 
-_COLUMNS = (
+COLUMNS = (
     "tenant",
     "objective",
     "target",
@@ -43,14 +44,14 @@ def status(
     else:
         rows = [row for each in statuses for row in rows_of(each)]
         if rows:
-            options.console.print(render.table(None, _COLUMNS, rows))
+            options.console.print(render.table(None, COLUMNS, rows))
         else:
             options.console.print("No contract yet: `threenines config apply FILE`.", style="dim")
     if any(each.verdict == sla_pb2.VERDICT_FAIL for each in statuses):
         raise typer.Exit(EXIT_OUTSIDE_PROMISE)
 
 
-def fetch(connection: options.Connection, tenants: list[str], window: str | None) -> list[sla_pb2.SlaStatus]:
+def fetch(connection: Connection, tenants: list[str], window: str | None) -> list[sla_pb2.SlaStatus]:
     """The status of the named tenants, or of all of them."""
     request = sla_service_pb2.BatchGetSlaStatusRequest(
         names=[f"tenants/{each}/slaStatus" for each in tenants]

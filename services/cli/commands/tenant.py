@@ -6,6 +6,7 @@ from urllib.parse import quote
 import typer
 
 from services.cli import options, render
+from services.cli.connection import Connection
 from services.cli.failures import told_to_people
 from threenines.collector.v1 import collector_pb2, collector_service_pb2, collector_service_pb2_grpc
 
@@ -22,23 +23,7 @@ def create(
     """Create a tenant and print a token with the OTEL_* lines to paste."""
     with told_to_people(options.errors):
         connection = options.connection(data_dir)
-        with connection.channel("collector") as channel:
-            stub = collector_service_pb2_grpc.CollectorServiceStub(channel)
-            stub.CreateTenant(
-                collector_service_pb2.CreateTenantRequest(
-                    tenant_id=tenant, tenant=collector_pb2.Tenant(display_name=display_name)
-                ),
-                metadata=connection.metadata,
-                timeout=options.RPC_TIMEOUT_S,
-            )
-            token = stub.CreateToken(
-                collector_service_pb2.CreateTokenRequest(
-                    parent=f"tenants/{tenant}",
-                    token=collector_pb2.Token(role=collector_pb2.TOKEN_ROLE_WRITER, display_name="first"),
-                ),
-                metadata=connection.metadata,
-                timeout=options.RPC_TIMEOUT_S,
-            )
+        token = create_tenant(connection, tenant, display_name)
         if output is render.Output.JSON:
             render.print_messages(options.console, {"token": token})
             return
@@ -71,6 +56,27 @@ def create_token(
                 timeout=options.RPC_TIMEOUT_S,
             )
         print(token.secret)
+
+
+def create_tenant(connection: Connection, tenant: str, display_name: str = "") -> collector_pb2.Token:
+    """Create a tenant and its first writer token, whose secret is in the answer and nowhere else."""
+    with connection.channel("collector") as channel:
+        stub = collector_service_pb2_grpc.CollectorServiceStub(channel)
+        stub.CreateTenant(
+            collector_service_pb2.CreateTenantRequest(
+                tenant_id=tenant, tenant=collector_pb2.Tenant(display_name=display_name)
+            ),
+            metadata=connection.metadata,
+            timeout=options.RPC_TIMEOUT_S,
+        )
+        return stub.CreateToken(
+            collector_service_pb2.CreateTokenRequest(
+                parent=f"tenants/{tenant}",
+                token=collector_pb2.Token(role=collector_pb2.TOKEN_ROLE_WRITER, display_name="first"),
+            ),
+            metadata=connection.metadata,
+            timeout=options.RPC_TIMEOUT_S,
+        )
 
 
 def otel_lines(otlp_address: str, secret: str) -> tuple[str, ...]:

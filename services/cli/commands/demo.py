@@ -1,0 +1,146 @@
+"""`threenines demo`: the whole way on real telemetry, every figure checked."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli import options, render
+from services.cli.commands import dr as dr_command
+from services.cli.commands import sla as sla_command
+from services.cli.demo.configuration import COMPANIES, FAULTY
+from services.cli.demo.script import HEALTHY_S, Demo
+from services.cli.demo.webhook import WebhookReceiver
+from services.cli.failures import EXIT_FAILED, told_to_people
+from services.common.clock import SystemClock
+from threenines.dr.v1 import dr_pb2
+
+_OUTAGE_ALERT = "outage"
+_BURN_ALERT = "burn-rate-1h-5m"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    keep: Annotated[bool, typer.Option(help="Keep the data directory and the logs.")] = False,
+    healthy_seconds: Annotated[
+        float, typer.Option(min=5, help="Healthy traffic before the outage.")
+    ] = HEALTHY_S,
+) -> None:
+    """Three clients on the real OpenTelemetry SDK, an outage, an alert, a backup, a restore."""
+    root = Path(tempfile.mkdtemp(prefix="threenines-demo-"))
+    demonstration = Demo(root, options.console)
+    failures: list[str] = []
+    try:
+        with told_to_people(options.errors):
+            asyncio.run(_run(demonstration, healthy_seconds, failures))
+    except typer.Exit:
+        keep = True
+        raise
+    finally:
+        demonstration.kill_everything()
+        if keep or failures:
+            options.console.print(f"Data and logs: {root}", style="dim", soft_wrap=True)
+        else:
+            shutil.rmtree(root, ignore_errors=True)
+    for failure in failures:
+        options.console.print(f"[bold red]does not hold:[/] {failure}")
+    if failures:
+        raise typer.Exit(EXIT_FAILED)
+    options.console.print("\n[bold green]Everything holds.[/]")
+
+
+async def _run(demo: Demo, healthy_seconds: float, failures: list[str]) -> None:
+    with WebhookReceiver(SystemClock()) as receiver:
+        with _scene("threenines up: engines and four services"):
+            started_s = await demo.start_platform()
+        _say(f"All SERVING after {started_s:.1f} s.")
+        with _scene("three companies with contracts and receivers"):
+            await demo.start_companies(receiver.url)
+        _say(f"{', '.join(company.title for company in COMPANIES)}: one process each, OTLP/gRPC every 5 s.")
+        await demo.wait("Healthy traffic", healthy_seconds)
+        await _outage(demo, receiver)
+        await demo.wait("After the outage", 10)
+        with _scene("stopping the companies, draining the log"):
+            await demo.stop_companies()
+            counts = await demo.drained()
+        _print_points(counts, failures)
+        _print_sla(demo, failures)
+        _backup_and_restore(demo, failures)
+        with _scene("stopping everything"):
+            clean = await demo.stop_platform()
+        if not clean:
+            failures.append("`threenines up` did not stop cleanly")
+
+
+async def _outage(demo: Demo, receiver: WebhookReceiver) -> None:
+    demo.fault.touch()
+    try:
+        for alertname in (_OUTAGE_ALERT, _BURN_ALERT):
+            with _scene(f"outage at {FAULTY}: waiting for `{alertname}`"):
+                seconds, post = await demo.fault_to_post(receiver, alertname)
+            alert = next(each for each in post.payload["alerts"] if each["labels"]["alertname"] == alertname)
+            _say(
+                f"[bold]{seconds:.1f} s[/] from the first failed request to the POST of [red]{alertname}[/]."
+            )
+            _say(f"   {alert['annotations'].get('summary', '')}", style="dim")
+    finally:
+        demo.fault.unlink(missing_ok=True)
+
+
+def _print_points(counts: dict[str, tuple[int, int]], failures: list[str]) -> None:
+    rows = [
+        (tenant, f"{acknowledged:,}", f"{stored:,}", "equal" if acknowledged == stored else "DIFFERENT")
+        for tenant, (acknowledged, stored) in counts.items()
+    ]
+    columns = ("tenant", ">points acknowledged", ">points stored", "")
+    options.console.print(render.table("Acknowledged (the companies' own ledgers) and stored", columns, rows))
+    for tenant, (acknowledged, stored) in counts.items():
+        if acknowledged != stored or acknowledged == 0:
+            failures.append(f"{tenant}: {acknowledged} points acknowledged, {stored} stored")
+
+
+def _print_sla(demo: Demo, failures: list[str]) -> None:
+    statuses = sla_command.fetch(demo.connection, [], None)
+    rows = [row for each in statuses for row in sla_command.rows_of(each)]
+    options.console.print(render.table("SLA per client", sla_command.COLUMNS, rows))
+    verdicts = {(row[0], row[1].split(".")[-1].split("/")[-1]): row[-1] for row in rows}
+    for company in COMPANIES:
+        expected = "FAIL" if company.tenant == FAULTY else "PASS"
+        found = verdicts.get((company.tenant, "availability"))
+        if found != expected:
+            failures.append(f"{company.tenant}: availability should be {expected}, is {found}")
+
+
+def _backup_and_restore(demo: Demo, failures: list[str]) -> None:
+    backup = dr_command.make_backup(demo.connection, comment="demo", verify=True)
+    options.console.print("\n[bold]Backup[/]")
+    dr_command.print_backup(backup)
+    if backup.state != dr_pb2.BACKUP_STATE_VERIFIED:
+        failures.append(f"the backup is {dr_command.state_of(backup)}, not VERIFIED")
+        return
+    restore = dr_command.make_restore(demo.connection, into="threenines_restored", source=backup.name)
+    options.console.print("[bold]Restore[/]")
+    dr_command.print_restore(restore)
+    saved = {table.table: (table.row_count, table.content_hash) for table in backup.tables}
+    restored = {table.table: (table.row_count, table.content_hash) for table in restore.tables}
+    if restore.state != dr_pb2.RESTORE_STATE_SUCCEEDED or saved != restored:
+        failures.append("the restored database does not equal the backup")
+
+
+@contextlib.contextmanager
+def _scene(title: str) -> Iterator[None]:
+    with options.console.status(f"{title} ..."):
+        yield
+
+
+def _say(text: str, style: str = "") -> None:
+    options.console.print(text, style=style, highlight=False)
