@@ -49,7 +49,7 @@ async def apply_all(nats_url: str, documents: list[Document]) -> list[tuple[str,
             before = await engine.log.last_seq("CONFIG")
             sequence = await apply_document(engine.log, document, actor="cli", clock=clock)
             result = f"applied ({sequence})" if sequence > before else "unchanged"
-            rows.append((document.kind, document.tenant or "", document.name, result))
+            rows.append((str(document.kind), document.tenant or "", document.name, result))
         return rows
     finally:
         await engine.close()

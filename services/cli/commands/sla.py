@@ -9,7 +9,7 @@ from google.protobuf import duration_pb2
 from services.cli import options, render
 from services.cli.connection import Connection
 from services.cli.failures import EXIT_OUTSIDE_PROMISE, told_to_people
-from services.common.documents import parse_duration_ns
+from services.common.documents_values import Duration
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
 app = typer.Typer(no_args_is_help=True)
@@ -58,7 +58,10 @@ def fetch(connection: Connection, tenants: list[str], window: str | None) -> lis
     )
     if window is not None:
         period = duration_pb2.Duration()
-        period.FromNanoseconds(parse_duration_ns(window))
+        try:
+            period.FromNanoseconds(Duration.parse(window).ns)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--window") from None
         request.window.rolling_period.CopyFrom(period)
     with connection.channel("sla") as channel:
         response = sla_service_pb2_grpc.SlaServiceStub(channel).BatchGetSlaStatus(
