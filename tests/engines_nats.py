@@ -1,0 +1,117 @@
+"""Real engines for tests: nats-server and redis-server from the wheels, on free ports."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from services.common.clock import SystemClock
+from services.common.log import NatsEngine, connect_nats
+from services.embedded import nats, redis
+from services.embedded.nats import NatsServer
+from services.embedded.redis import RedisServer
+
+
+def free_port() -> int:
+    """A port that nobody has right now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class _Embedded:
+    """One engine process; `start` again after `kill9` or `stop` uses the same port and data."""
+
+    def __init__(self, module: ModuleType, server: Any) -> None:
+        self._module = module
+        self.server = server
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """What clients connect to."""
+        url: str = self.server.url
+        return url
+
+    async def start(self) -> None:
+        """Start and wait until it is ready."""
+        self._module.write_config(self.server)
+        self._process = self._spawn()
+        await self._module.wait_ready(self.server, SystemClock(), timeout_s=30.0)
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        with (self.server.data_dir / "server.log").open("ab") as log:
+            return subprocess.Popen(
+                self._module.build_argv(self.server), stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): connections stay, nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    async def kill9(self) -> None:
+        """Kill it as a crash would."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Stop it in order; nothing happens when it does not run."""
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, sig: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(sig)
+        try:
+            await asyncio.to_thread(process.wait, 10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
+
+class EmbeddedNats(_Embedded):
+    """A nats-server with its data in `data_dir`."""
+
+    def __init__(self, data_dir: Path, port: int = 0, **options: Any) -> None:
+        server = NatsServer(Path(data_dir), port or free_port(), free_port(), **options)
+        super().__init__(nats, server)
+
+
+class EmbeddedRedis(_Embedded):
+    """A redis-server."""
+
+    def __init__(self, data_dir: Path, port: int = 0) -> None:
+        super().__init__(redis, RedisServer(Path(data_dir), port or free_port()))
+
+
+@asynccontextmanager
+async def nats_engine(data_dir: Path) -> AsyncIterator[NatsEngine]:
+    """A connected engine with every stream declared: on THREENINES_TEST_NATS_URL when that is
+    set (its streams are emptied by nobody), else on an embedded server of its own."""
+    url = os.environ.get("THREENINES_TEST_NATS_URL")
+    embedded = None if url else EmbeddedNats(data_dir)
+    if embedded is not None:
+        await embedded.start()
+    try:
+        engine = await connect_nats(url or embedded.url, clock=SystemClock(), timeout_s=10.0)
+        try:
+            await engine.ensure_streams()
+            yield engine
+        finally:
+            await engine.close()
+    finally:
+        if embedded is not None:
+            await embedded.stop()
