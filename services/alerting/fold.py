@@ -103,6 +103,9 @@ class Fold:
         changes: list[Transition] = []
         for key in sorted(key for key in self._tracked if key[0] == tenant and key not in wanted):
             tracked = self._tracked.pop(key)
+            if tracked.instance.as_of_seq > self.position:
+                # Remembered from further on: what led there is folded again once the rule is back.
+                continue
             new, cause = remove(tracked.instance, now_ns=self.watermark_ns)
             if cause is not None:
                 finding = Finding(Verdict.CLEAR, "RULE_REMOVED")
