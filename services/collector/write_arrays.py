@@ -1,0 +1,66 @@
+"""Taking and joining rows of columns, whatever their shape. Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from services.collector.columns import OptionalFloats, RaggedCounts, RaggedFloats
+from services.collector.model import I64
+from services.common.native_columns import Arrays, Nullable, NumpyArray
+
+RowColumn = NumpyArray | Arrays | Nullable | tuple[bytes, ...]
+
+
+def from_decoded(column: OptionalFloats | RaggedFloats | RaggedCounts) -> Arrays | Nullable:
+    """A decoded column as the store's client takes it."""
+    if isinstance(column, OptionalFloats):
+        return Nullable(column.values, ~column.present)
+    return Arrays(column.values, column.ends)
+
+
+def take(column: RowColumn, rows: I64) -> RowColumn:
+    """The given rows, in that order."""
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    if isinstance(column, Nullable):
+        return Nullable(column.values[rows], column.nulls[rows])
+    if isinstance(column, Arrays):
+        return _take_arrays(column, rows)
+    return tuple(column[row] for row in rows.tolist())
+
+
+def join(columns: Sequence[RowColumn]) -> RowColumn:
+    """All rows of several columns of one shape, one after the other."""
+    first = columns[0]
+    if isinstance(first, np.ndarray):
+        return np.concatenate([column for column in columns if isinstance(column, np.ndarray)])
+    if isinstance(first, Nullable):
+        parts = [column for column in columns if isinstance(column, Nullable)]
+        return Nullable(
+            np.concatenate([part.values for part in parts]), np.concatenate([part.nulls for part in parts])
+        )
+    if isinstance(first, Arrays):
+        return _join_arrays([column for column in columns if isinstance(column, Arrays)])
+    return tuple(value for column in columns if isinstance(column, tuple) for value in column)
+
+
+def _take_arrays(column: Arrays, rows: I64) -> Arrays:
+    values = column.values
+    assert isinstance(values, np.ndarray)
+    ends = column.ends.astype(np.int64)
+    starts = np.concatenate((np.zeros(1, dtype=np.int64), ends[:-1])) if len(ends) else ends
+    lengths = (ends - starts)[rows]
+    new_ends = np.cumsum(lengths, dtype=np.int64)
+    # Position of each value: where its row starts in the source, plus its place within the row.
+    within = np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(new_ends - lengths, lengths)
+    return Arrays(values[np.repeat(starts[rows], lengths) + within], new_ends)
+
+
+def _join_arrays(parts: Sequence[Arrays]) -> Arrays:
+    values, ends, base = [], [], 0
+    for part in parts:
+        assert isinstance(part.values, np.ndarray)
+        values.append(part.values)
+        ends.append(part.ends.astype(np.int64) + base)
+        base += len(part.values)
+    return Arrays(np.concatenate(values), np.concatenate(ends))
