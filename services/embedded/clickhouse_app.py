@@ -98,6 +98,4 @@ class ClickHouseApp:
             (b"content-type", b"text/plain; charset=UTF-8"),
             (b"x-clickhouse-exception-code", str(error.code).encode()),
         ]
-        if error.http_status == 401:
-            headers.append((b"www-authenticate", b'Basic realm="ClickHouse server HTTP API"'))
         await send_whole(send, error.http_status, headers, (error.text + "\n").encode())

@@ -98,11 +98,9 @@ def parse_request(method: str, query_string: bytes, headers: Mapping[str, str]) 
 def check_login(query_string: bytes, headers: Mapping[str, str], *, user: str, password: str) -> None:
     """Compare the credentials of a request (Basic, X-ClickHouse-User/Key, or URL) with the one login.
 
-    Raises ClickHouseError 194 (401) when a password is needed and none was sent, 516 (403) when it is wrong.
+    None sent means user `default` with an empty password. Raises ClickHouseError 516 (403) when wrong.
     """
-    given_user, given_password, sent = _credentials(query_string, headers)
-    if not sent and password:
-        raise refuse(Code.REQUIRED_PASSWORD, f"{user}: Password required.")
+    given_user, given_password = _credentials(query_string, headers)
     right_user = hmac.compare_digest(given_user.encode(), user.encode())
     right_password = hmac.compare_digest(given_password.encode(), password.encode())
     if not (right_user and right_password):
@@ -118,21 +116,21 @@ def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
 
 
-def _credentials(query_string: bytes, headers: Mapping[str, str]) -> tuple[str, str, bool]:
+def _credentials(query_string: bytes, headers: Mapping[str, str]) -> tuple[str, str]:
     authorization = headers.get("authorization", "")
     if authorization.lower().startswith("basic "):
         try:
             plain = base64.b64decode(authorization[6:], validate=True).decode("utf-8")
         except (binascii.Error, UnicodeDecodeError):
-            return "", "", True
+            return "", ""
         name, _, password = plain.partition(":")
-        return name, password, True
+        return name, password
     if authorization:
-        return "", "", True
+        return "", ""
     if "x-clickhouse-user" in headers or "x-clickhouse-key" in headers:
-        return headers.get("x-clickhouse-user", "default"), headers.get("x-clickhouse-key", ""), True
+        return headers.get("x-clickhouse-user", "default"), headers.get("x-clickhouse-key", "")
     last = dict(parse_qsl(query_string.decode("utf-8", "replace"), keep_blank_values=True))
-    return last.get("user", "default"), last.get("password", ""), "user" in last or "password" in last
+    return last.get("user", "default"), last.get("password", "")
 
 
 def _flag(value: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Protocol
 from services.embedded import clickhouse_formats as formats
 from services.embedded import clickhouse_sql as sql_text
 from services.embedded.clickhouse_body import Body
-from services.embedded.clickhouse_engine import Engine, Statistics
+from services.embedded.clickhouse_engine import Engine, StatementClass, Statistics
 from services.embedded.clickhouse_errors import ClickHouseError, ClientGoneError, Code, refuse
 from services.embedded.clickhouse_request import QueryRequest
 from services.embedded.clickhouse_sessions import Handles, Lease, Running
@@ -81,8 +81,9 @@ class QueryRunner:
     def run(self, request: QueryRequest, body: Body, reply: Reply, running: Running) -> None:
         """Execute and answer. Raises ClickHouseError before any output, ClientGoneError when nobody waits."""
         started = self._monotonic()
-        prefix = request.query.encode("utf-8", "surrogateescape") + (b"\n" if request.query else b"")
-        prefix += body.read_up_to(_STATEMENT_BYTES)
+        # The statement is the URL's part, a line feed and the body.
+        parts = (request.query.encode("utf-8", "surrogateescape"), body.read_up_to(_STATEMENT_BYTES))
+        prefix = b"\n".join(part for part in parts if part)
         # Latin-1 keeps one character per byte, so offsets into the text are offsets into the bytes.
         insert = sql_text.split_insert(prefix.decode("latin-1"))
         with self._handles.lease(request, running) as lease:
@@ -178,6 +179,9 @@ def _insert(
 ) -> Statistics:
     if not request.writes_allowed:
         raise _readonly(request)
+    if head.format == "Values" and len(prefix) < _STATEMENT_BYTES:
+        # The engine would stop at the semicolon and say nothing of what follows.
+        _refuse_second_statement(lease.handle.classify(prefix.decode("utf-8", "replace")))
     sql = _decoded(prefix[: head.sql_end])
     lease.handle.set({**_ATOMIC_INSERT, **{k: v for k, v in request.settings.items() if k in _ATOMIC_INSERT}})
     # send_insert takes no parameters: they are set on the handle instead.
@@ -214,21 +218,26 @@ def _decoded(raw: bytes) -> str:
 def _check_statement(lease: Lease, request: QueryRequest, sql: str, running: Running) -> None:
     if not sql.strip():
         raise refuse(Code.SYNTAX_ERROR, "Syntax error: Empty query.")
+    found = lease.handle.classify(sql)
+    _refuse_second_statement(found)
+    if sql_text.writes_outfile(sql):
+        raise refuse(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed.")
+    # In this order: whoever notes that the client left sets its flag first and reads this one second.
+    running.read_only = found.read_only
     if running.client_gone.is_set():
         raise ClientGoneError
-    found = lease.handle.classify(sql)
+    # Outside a session readonly=2 on the handle says the same; on a session's handle it could not be undone.
+    parses_and_writes = found.count == 1 and not found.read_only
+    if parses_and_writes and not request.writes_allowed and sql_text.first_word(sql) not in _SESSION_WORDS:
+        raise _readonly(request)
+
+
+def _refuse_second_statement(found: StatementClass) -> None:
     if found.count > 1:
         raise refuse(
             Code.SYNTAX_ERROR,
             "Syntax error (Multi-statements are not allowed): send one statement a request.",
         )
-    if sql_text.writes_outfile(sql):
-        raise refuse(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed.")
-    running.read_only = found.read_only
-    # Outside a session readonly=2 on the handle says the same; on a session's handle it could not be undone.
-    parses_and_writes = found.count == 1 and not found.read_only
-    if parses_and_writes and not request.writes_allowed and sql_text.first_word(sql) not in _SESSION_WORDS:
-        raise _readonly(request)
 
 
 def _readonly(request: QueryRequest) -> ClickHouseError:
