@@ -42,9 +42,13 @@ class _Embedded:
 
     async def start(self) -> None:
         """Start and wait until it is ready."""
-        self._module.write_config(self.server)
+        self.server.data_dir.mkdir(parents=True, exist_ok=True)
+        self._prepare()
         self._process = self._spawn()
         await self._module.wait_ready(self.server, SystemClock(), timeout_s=30.0)
+
+    def _prepare(self) -> None:
+        """Write what the engine reads at its start."""
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         with (self.server.data_dir / "server.log").open("ab") as log:
@@ -88,6 +92,9 @@ class EmbeddedNats(_Embedded):
     def __init__(self, data_dir: Path, port: int = 0, **options: Any) -> None:
         server = NatsServer(Path(data_dir), port or free_port(), free_port(), **options)
         super().__init__(nats, server)
+
+    def _prepare(self) -> None:
+        nats.write_config(self.server)
 
 
 class EmbeddedRedis(_Embedded):

@@ -128,17 +128,20 @@ class MemoryLog:
 
     def _store(self, held: _Stream, subject: str, data: bytes, msg_id: str, expected: int | None) -> Ack:
         now_ns = self._clock.now_ns()
-        known = held.ids.get(msg_id)
-        if known is not None and now_ns - known.time_ns <= DUPLICATE_WINDOW_NS:
-            return Ack(known.seq, duplicate=True)
         last = held.last_by_subject.get(subject)
         last_seq = 0 if last is None else last.seq
         if expected is not None and expected != last_seq:
+            # As a single-node stream: the fence goes first, our own last record excepted.
+            if last is not None and last.headers[MSG_ID_HEADER] == msg_id:
+                return Ack(last.seq, duplicate=True)
             raise Aborted(
                 f"another writer has written to {subject}",
                 reason="FENCED",
                 metadata={"last_subject_seq": str(last_seq)},
             )
+        known = held.ids.get(msg_id)
+        if known is not None and now_ns - known.time_ns <= DUPLICATE_WINDOW_NS:
+            return Ack(known.seq, duplicate=True)
         entry = Entry(len(held.entries) + 1, subject, now_ns, data, {MSG_ID_HEADER: msg_id})
         held.entries.append(entry)
         held.ids[msg_id] = entry

@@ -65,7 +65,7 @@ class StreamsConfig:
     """`total_bytes` is what all streams and buckets may take together: at most 80 % of the
     volume and below the server's own `max_file`. `placement_tags` must all match a server."""
 
-    total_bytes: int = 8 << 30
+    total_bytes: int = 4 << 30
     replicas: int = 1
     placement_tags: tuple[str, ...] = ()
 

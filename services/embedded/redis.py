@@ -1,4 +1,4 @@
-"""The embedded Redis: configuration and command line of the wheel's `redis-server`.
+"""The embedded Redis: the command line of the wheel's `redis-server`.
 
 Redis holds only what may be lost at any moment, so nothing of it goes to disk. This module
 starts no process; the supervisor and the tests do.
@@ -31,36 +31,6 @@ class RedisServer:
         """What clients connect to."""
         return f"redis://{self.host}:{self.port}/0"
 
-    @property
-    def config_path(self) -> Path:
-        """Where `write_config` puts the configuration."""
-        return self.data_dir / "redis.conf"
-
-
-def render_config(server: RedisServer) -> str:
-    """The server's configuration file."""
-    return "\n".join(
-        [
-            f"bind {server.host}",
-            f"port {server.port}",
-            "protected-mode yes",
-            "daemonize no",
-            'save ""',
-            "appendonly no",
-            f"maxmemory {server.max_memory_bytes}",
-            "maxmemory-policy allkeys-lru",
-            f'dir "{server.data_dir}"',
-            "",
-        ]
-    )
-
-
-def write_config(server: RedisServer) -> Path:
-    """Write the configuration file and return its path."""
-    server.data_dir.mkdir(parents=True, exist_ok=True)
-    server.config_path.write_text(render_config(server), encoding="utf-8")
-    return server.config_path
-
 
 def binary_path() -> Path:
     """The `redis-server` that the wheel put beside the interpreter."""
@@ -75,8 +45,19 @@ def binary_path() -> Path:
 
 
 def build_argv(server: RedisServer) -> list[str]:
-    """The command line; call `write_config` first."""
-    return [str(binary_path()), str(server.config_path)]
+    """The command line, complete: there is no configuration file. `data_dir` must exist."""
+    settings = {
+        "--bind": server.host,
+        "--port": str(server.port),
+        "--protected-mode": "yes",
+        "--daemonize": "no",
+        "--save": "",
+        "--appendonly": "no",
+        "--maxmemory": str(server.max_memory_bytes),
+        "--maxmemory-policy": "allkeys-lru",
+        "--dir": str(server.data_dir),
+    }
+    return [str(binary_path()), *(word for pair in settings.items() for word in pair)]
 
 
 async def wait_ready(server: RedisServer, clock: Clock, *, timeout_s: float = 10.0) -> None:

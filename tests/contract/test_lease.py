@@ -1,0 +1,216 @@
+"""Leases and fences on every store and log: in memory and on JetStream."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from services.common.clock import SystemClock
+from services.common.errors import Aborted
+from services.common.lease import FencedWriter, Lease, lease_holder, run_while_leading, wait_acquire
+from services.common.log import Engine
+from services.common.log_memory import MemoryEngine
+from tests.engines_nats import nats_engine
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+_names = itertools.count()
+
+
+@pytest_asyncio.fixture(
+    scope="module", loop_scope="module", params=["memory", pytest.param("nats", marks=pytest.mark.engines)]
+)
+async def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Engine]:
+    """One engine for the module; every test has a lease and a subject of its own."""
+    if request.param == "memory":
+        yield MemoryEngine(SystemClock())
+    else:
+        async with nats_engine(tmp_path_factory.mktemp("nats")) as connected:
+            yield connected
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other test has, also not of an earlier run."""
+    return f"shard{SystemClock().now_ns()}.{next(_names)}"
+
+
+def _lease(engine: Engine, name: str, holder: str) -> Lease:
+    """Quick, so that the tests are: 2 s instead of 10."""
+    return Lease(engine.kv, SystemClock(), name=name, holder=holder, ttl_s=2, renew_s=0.5, margin_s=0.5)
+
+
+async def test_one_holder_at_a_time(engine: Engine, name: str) -> None:
+    first, second = _lease(engine, name, "a"), _lease(engine, name, "b")
+
+    assert await first.acquire()
+    assert not await second.acquire()
+    assert (first.held, second.held) == (True, False)
+
+
+async def test_of_many_who_want_it_one_gets_it(engine: Engine, name: str) -> None:
+    leases = [_lease(engine, name, f"h{n}") for n in range(10)]
+
+    assert sorted(await asyncio.gather(*(lease.acquire() for lease in leases))) == [False] * 9 + [True]
+
+
+async def test_a_released_lease_is_free_at_once_and_its_token_rises(engine: Engine, name: str) -> None:
+    first, second = _lease(engine, name, "a"), _lease(engine, name, "b")
+    assert await first.acquire()
+    await first.release()
+
+    assert not first.held
+    assert await second.acquire()
+    assert second.token > first.token
+
+
+async def test_a_lease_that_is_not_renewed_is_not_held_before_it_is_free(engine: Engine, name: str) -> None:
+    first, second = _lease(engine, name, "a"), _lease(engine, name, "b")
+    assert await first.acquire()
+    await wait_acquire(second)
+
+    assert not first.held
+    assert not await first.renew()
+    assert second.held
+
+
+async def test_a_renewed_lease_outlives_its_time_and_keeps_its_token(engine: Engine, name: str) -> None:
+    first, second = _lease(engine, name, "a"), _lease(engine, name, "b")
+    assert await first.acquire()
+    token = first.token
+    for _ in range(6):
+        await asyncio.sleep(0.5)
+        assert await first.renew()
+        assert not await second.acquire()
+
+    assert first.held
+    assert first.token == token
+
+
+async def test_a_renewed_lease_still_expires(engine: Engine, name: str) -> None:
+    """A renewal that dropped the time to live would make the lease permanent."""
+    first, second = _lease(engine, name, "a"), _lease(engine, name, "b")
+    assert await first.acquire()
+    assert await first.renew()
+    await asyncio.sleep(3.0)
+
+    assert await second.acquire()
+
+
+async def test_a_late_release_does_not_take_it_from_the_next(engine: Engine, name: str) -> None:
+    first, second, third = (_lease(engine, name, holder) for holder in "abc")
+    assert await first.acquire()
+    await wait_acquire(second)
+    await first.release()
+
+    assert not await third.acquire()
+
+
+async def test_lease_holder_renews_and_releases(engine: Engine, name: str) -> None:
+    other = _lease(engine, name, "b")
+    async with lease_holder(_lease(engine, name, "a")) as lease:
+        await asyncio.sleep(2.5)
+        assert lease.held
+        assert not await other.acquire()
+
+    assert await other.acquire()
+
+
+async def test_the_second_leader_runs_after_the_first_is_cancelled(engine: Engine, name: str) -> None:
+    events: list[str] = []
+
+    async def lead(holder: str) -> None:
+        async def body(token: int) -> None:
+            events.append(f"{holder} leads")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                events.append(f"{holder} stops")
+
+        await run_while_leading(_lease(engine, name, holder), body)
+
+    first = asyncio.create_task(lead("a"))
+    await asyncio.sleep(0.3)
+    second = asyncio.create_task(lead("b"))
+    await asyncio.sleep(0.3)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await asyncio.sleep(1.0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+
+    assert events == ["a leads", "a stops", "b leads", "b stops"]
+
+
+async def test_the_body_is_cancelled_when_the_lease_is_lost(engine: Engine, name: str) -> None:
+    stopped, led = asyncio.Event(), asyncio.Event()
+
+    async def body(token: int) -> None:
+        led.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    leading = asyncio.create_task(run_while_leading(_lease(engine, name, "a"), body))
+    await asyncio.wait_for(led.wait(), 3)
+    await engine.kv.put("leases", name, b"an operator took it")
+    await asyncio.wait_for(stopped.wait(), 3)
+    leading.cancel()
+    await asyncio.gather(leading, return_exceptions=True)
+
+
+async def test_the_old_writer_is_fenced_off_by_the_new_epoch(engine: Engine, name: str) -> None:
+    subject = f"slices.{name}"
+    old, new = (FencedWriter(engine.log, "SLICES", subject) for _ in range(2))
+    await old.open(b"epoch 1")
+    await old.append(b"1", msg_id=f"{name}-1")
+    epoch = await new.open(b"epoch 2")
+
+    with pytest.raises(Aborted) as caught:
+        await old.append(b"late", msg_id=f"{name}-late")
+
+    assert caught.value.reason == "FENCED"
+    ack = await new.append(b"2", msg_id=f"{name}-2")
+    assert ack.seq > epoch == new.epoch_seq
+    first = (await engine.log.last_entry("SLICES", subject)).seq - 3  # type: ignore[union-attr]
+    entries = [e for e in await engine.log.read("SLICES", first) if e.subject == subject]
+    assert [entry.data for entry in entries] == [b"epoch 1", b"1", b"epoch 2", b"2"]
+
+
+async def test_of_two_epochs_at_the_same_time_one_writes(engine: Engine, name: str) -> None:
+    writers = [FencedWriter(engine.log, "SLICES", f"slices.{name}") for _ in range(8)]
+    opened = await asyncio.gather(*(writer.open(b"epoch") for writer in writers), return_exceptions=True)
+    able = []
+    for n, (writer, result) in enumerate(zip(writers, opened, strict=True)):
+        if isinstance(result, int):
+            try:
+                await writer.append(b"x", msg_id=f"{name}-{n}")
+                able.append(n)
+            except Aborted:
+                continue
+
+    assert len(able) == 1
+
+
+async def test_concurrent_appends_of_one_writer_keep_their_order(engine: Engine, name: str) -> None:
+    writer = FencedWriter(engine.log, "SLICES", f"slices.{name}")
+    epoch = await writer.open(b"epoch")
+    acks = await asyncio.gather(*(writer.append(b"%d" % n, msg_id=f"{name}-{n}") for n in range(20)))
+
+    assert [ack.seq for ack in acks] == list(range(epoch + 1, epoch + 21))
+
+
+async def test_a_new_holder_may_repeat_what_the_old_one_wrote(engine: Engine, name: str) -> None:
+    """Ids made of what is said: a replay after a takeover says nothing twice."""
+    old, new = (FencedWriter(engine.log, "SLICES", f"slices.{name}") for _ in range(2))
+    await old.open(b"epoch 1")
+    first = await old.append(b"1", msg_id=f"{name}-1")
+    await new.open(b"epoch 2")
+
+    again = await new.append(b"1", msg_id=f"{name}-1")
+    assert (again.seq, again.duplicate) == (first.seq, True)
+    assert (await new.append(b"2", msg_id=f"{name}-2")).seq == new.epoch_seq + 1

@@ -1,0 +1,140 @@
+"""What every work queue must do; the same tests run in memory and on JetStream."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+
+from services.common.clock import SystemClock
+from services.common.log import Engine, WorkQueue
+from services.common.log_memory import MemoryEngine
+from tests.engines_nats import nats_engine
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+Open = Callable[..., Awaitable[WorkQueue]]
+_names = itertools.count()
+
+
+@pytest_asyncio.fixture(
+    scope="module", loop_scope="module", params=["memory", pytest.param("nats", marks=pytest.mark.engines)]
+)
+async def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Engine]:
+    """One engine for the module; every test leaves the queue empty."""
+    if request.param == "memory":
+        yield MemoryEngine(SystemClock())
+    else:
+        async with nats_engine(tmp_path_factory.mktemp("nats")) as connected:
+            yield connected
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def queue(engine: Engine) -> AsyncIterator[WorkQueue]:
+    """The NOTIFY queue with an ack wait of one second."""
+    opened = await engine.queue("NOTIFY", "worker", ack_wait_s=1.0)
+    yield opened
+    await asyncio.sleep(0)
+    while jobs := await opened.fetch(100, wait_s=0.05):
+        for job in jobs:
+            await job.ack()
+
+
+def _id() -> str:
+    return f"id-{SystemClock().now_ns()}-{next(_names)}"
+
+
+async def test_work_is_handed_out_once_and_gone_after_the_ack(queue: WorkQueue) -> None:
+    await queue.publish("notify.acme", b"one", msg_id=_id())
+    await queue.publish("notify.zeta", b"two", msg_id=_id())
+
+    jobs = [*await queue.fetch(1, wait_s=1.0), *await queue.fetch(10, wait_s=1.0)]
+    assert [(job.subject, job.data, job.deliveries) for job in jobs] == [
+        ("notify.acme", b"one", 1),
+        ("notify.zeta", b"two", 1),
+    ]
+    for job in jobs:
+        await job.ack()
+    assert list(await queue.fetch(10, wait_s=1.5)) == []
+
+
+async def test_nothing_to_do_is_an_empty_answer_in_time(queue: WorkQueue) -> None:
+    clock = SystemClock()
+    began_ns = clock.monotonic_ns()
+
+    assert list(await queue.fetch(10, wait_s=0.2)) == []
+    assert clock.monotonic_ns() - began_ns < 2_000_000_000
+
+
+async def test_the_same_message_id_is_one_piece_of_work_also_after_its_ack(queue: WorkQueue) -> None:
+    msg_id = _id()
+    first = await queue.publish("notify.acme", b"x", msg_id=msg_id)
+    again = await queue.publish("notify.acme", b"x", msg_id=msg_id)
+    assert (first.duplicate, again.duplicate, again.seq) == (False, True, first.seq)
+    (job,) = await queue.fetch(10, wait_s=1.0)
+    await job.ack()
+
+    assert (await queue.publish("notify.acme", b"x", msg_id=msg_id)).duplicate
+    assert list(await queue.fetch(10, wait_s=0.1)) == []
+
+
+async def test_a_waiting_fetch_returns_when_work_arrives(queue: WorkQueue) -> None:
+    waiting = asyncio.create_task(queue.fetch(10, wait_s=10.0))
+    await asyncio.sleep(0.1)
+    await queue.publish("notify.acme", b"x", msg_id=_id())
+
+    (job,) = await asyncio.wait_for(waiting, 3)
+    await job.ack()
+
+
+async def test_a_retry_comes_again_after_its_delay(queue: WorkQueue) -> None:
+    await queue.publish("notify.acme", b"x", msg_id=_id())
+    (job,) = await queue.fetch(1, wait_s=1.0)
+    await job.retry(0.4)
+
+    assert list(await queue.fetch(1, wait_s=0.1)) == []
+    (again,) = await queue.fetch(1, wait_s=2.0)
+    assert (again.data, again.deliveries) == (b"x", 2)
+    await again.ack()
+
+
+async def test_what_is_not_acknowledged_comes_again(queue: WorkQueue) -> None:
+    """A worker that died: its work is handed to the next after the ack wait."""
+    await queue.publish("notify.acme", b"x", msg_id=_id())
+    await queue.fetch(1, wait_s=1.0)
+
+    (again,) = await queue.fetch(1, wait_s=3.0)
+    assert again.deliveries == 2
+    await again.ack()
+
+
+async def test_work_in_progress_is_not_handed_out_again(queue: WorkQueue) -> None:
+    await queue.publish("notify.acme", b"x", msg_id=_id())
+    (job,) = await queue.fetch(1, wait_s=1.0)
+    for _ in range(4):
+        await asyncio.sleep(0.5)
+        await job.in_progress()
+        assert list(await queue.fetch(1, wait_s=0.05)) == []
+    await job.ack()
+
+
+async def test_dropped_work_never_comes_again(queue: WorkQueue) -> None:
+    await queue.publish("notify.acme", b"x", msg_id=_id())
+    (job,) = await queue.fetch(1, wait_s=1.0)
+    await job.drop("the receiver is gone")
+
+    assert list(await queue.fetch(1, wait_s=1.5)) == []
+
+
+async def test_two_workers_share_the_work(engine: Engine, queue: WorkQueue) -> None:
+    other = await engine.queue("NOTIFY", "worker", ack_wait_s=1.0)
+    for n in range(6):
+        await queue.publish("notify.acme", b"%d" % n, msg_id=_id())
+
+    jobs = [*await queue.fetch(3, wait_s=1.0), *await other.fetch(3, wait_s=1.0)]
+
+    assert sorted(job.data for job in jobs) == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    for job in jobs:
+        await job.ack()
