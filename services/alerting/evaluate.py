@@ -54,6 +54,7 @@ class Evaluator:
     def _reset(self) -> None:
         self.fold = Fold()
         self._alerts_seq = 0
+        self._epoch_seq = 0
         self._recorded: dict[str, int] = {}
         self._recorded_rules: list[tuple[int, RulesRecord]] = []
         self._recorded_to = 0
@@ -61,12 +62,16 @@ class Evaluator:
         self._saved_seq = -1
         self._saved_at_ns = self._clock.monotonic_ns()
 
-    async def take_over(self, writer: AlertsWriter) -> None:
-        """Make the state that the last holder had, or would have had, and claim the snapshot."""
+    async def take_over(self, writer: AlertsWriter, *, epoch_seq: int) -> None:
+        """Make the state that the last holder had, or would have had, and claim the snapshot.
+
+        `epoch_seq` is our EPOCH record: everything of earlier holders is before it.
+        """
         self._reset()
         self._writer = writer
+        self._epoch_seq = epoch_seq
         loaded = await self._store.load()
-        await self._read_recorded(loaded.position, writer.epoch_seq)
+        await self._read_recorded(loaded.position)
         await self._rebuild(loaded)
         await self._checkpoint()
 
@@ -147,18 +152,18 @@ class Evaluator:
 
     # -- snapshot ---------------------------------------------------------------------------
 
-    async def _read_recorded(self, position: Position, epoch_seq: int) -> None:
+    async def _read_recorded(self, position: Position) -> None:
         """What earlier holders appended after the snapshot's position."""
         self._alerts_seq = position.alerts_seq
         self._recorded_to = position.slices_seq
         at = position.alerts_seq + 1
-        while at < epoch_seq:
+        while at < self._epoch_seq:
             entries = await self._log.read(records.STREAM, at, max_messages=_BATCH)
             if not entries:
                 break
             for entry in entries:
                 at = entry.seq + 1
-                if entry.seq >= epoch_seq:
+                if entry.seq >= self._epoch_seq:
                     break
                 record = records.decode(entry.data)
                 if record is None:
@@ -202,13 +207,12 @@ class Evaluator:
         return behind >= self._checkpoint_messages or (behind > 0 and old)
 
     async def _checkpoint(self) -> None:
-        assert self._writer is not None, "take_over comes first"
         await self._store.save_position(
             Position(
                 slices_seq=self.fold.position,
                 alerts_seq=self._alerts_seq,
                 watermark_ns=self.fold.watermark_ns,
-                epoch_seq=self._writer.epoch_seq,
+                epoch_seq=self._epoch_seq,
                 marks=self.fold.marks(),
             )
         )

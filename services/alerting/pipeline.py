@@ -11,7 +11,7 @@ from enum import StrEnum
 from hashlib import blake2b
 
 from services.alerting.labels import group_text
-from services.alerting.model import Labels, NO_LABELS, Transition
+from services.alerting.model import NO_LABELS, Labels, Transition
 from services.alerting.ports import Receiver
 
 GROUP_BY = ("alertname", "tenant")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.alerting.model import Rule
+from services.alerting.model import Rule, Transition
 from services.alerting.policy import Refusal
 from services.common.log_port import Ack
 
@@ -58,11 +58,6 @@ class ReceiverCatalog(Protocol):
 class AlertsWriter(Protocol):
     """The one fenced writer of `alerts.0`."""
 
-    @property
-    def epoch_seq(self) -> int:
-        """Sequence of our EPOCH record: everything of earlier holders is before it."""
-        ...
-
     async def append(self, data: bytes, *, msg_id: str) -> Ack:
         """Append after everything that we appended before.
 
@@ -90,4 +85,73 @@ class HttpPoster(Protocol):
         Raises:
             Unavailable: no answer (refused, reset, timed out); it may have arrived all the same.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One row of the history of notifications.
+
+    `attempt` 0 is the decision of the pipeline (outcome `queued` or `held`), 1 and up are sends
+    (outcome `accepted`, `retry` or `dead`). `decided_ns` is log time, `at_ns` the sender's clock.
+    """
+
+    tenant: str
+    decided_ns: int
+    id: str
+    attempt: int
+    receiver: str
+    group_key: str
+    fingerprint: str
+    rule: str
+    status: str
+    outcome: str
+    reason: str
+    at_ns: int
+    alerts_seq: int
+    status_code: int = 0
+    error: str = ""
+    duration_ms: int = 0
+    retry_after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A transition with its place in the stream ALERTS of that incarnation."""
+
+    change: Transition
+    seq: int
+    incarnation: int
+
+
+class HistoryStore(Protocol):
+    """What is kept for ever: written behind everything else, and never in the way of an alert."""
+
+    async def store_events(self, rows: Sequence[EventRow]) -> None:
+        """Store; rows that are there already MUST NOT show twice.
+
+        Raises:
+            Unavailable: outcome unknown, store them again.
+        """
+        ...
+
+    async def last_event_seq(self, incarnation: int) -> int:
+        """The highest stored sequence of that incarnation of the stream, 0 without any."""
+        ...
+
+    async def store_attempts(self, rows: Sequence[AttemptRow]) -> None:
+        """Store; the row of one (id, attempt) MUST show once, the latest `at_ns` of it."""
+        ...
+
+    async def attempts(self, tenant: str, *, from_ns: int, to_ns: int) -> list[AttemptRow]:
+        """Rows of one tenant decided in [from_ns, to_ns), newest decision first, then by id and
+        attempt. MUST NOT show another tenant's."""
+        ...
+
+
+class AttemptRecorder(Protocol):
+    """Where attempts are noted; never waits and never fails."""
+
+    def record(self, row: AttemptRow) -> None:
+        """Note it; stored later."""
         ...
