@@ -24,6 +24,8 @@ Parameters = Mapping[str, Any]
 
 _NO_PARAMETERS: Parameters = {}
 _DEFAULT_PORTS = {"http": 8123, "https": 8443}
+# Larger answers are taken apart beside the event loop.
+_SMALL_ANSWER_BYTES = 256 << 10
 # Inserts must be acknowledged when they are stored, not when they are buffered.
 _ALWAYS: Mapping[str, Any] = {"async_insert": 0}
 
@@ -104,7 +106,9 @@ class Database:
             body = await client.raw_query(
                 sql, parameters=dict(parameters), settings=dict(_ALWAYS), fmt="Native"
             )
-        return read_columns(body)
+        if len(body) <= _SMALL_ANSWER_BYTES:
+            return read_columns(body)
+        return await asyncio.to_thread(read_columns, body)
 
     async def command(
         self,

@@ -124,7 +124,9 @@ def number_bytes(data: Any, dtype: str) -> tuple[bytes, int]:
     array = data if isinstance(data, np.ndarray) else np.asarray(data, dtype=target)
     if array.ndim != 1:
         raise TypeError(f"a column has one dimension, not {array.ndim}")
-    if array.dtype != target and not np.can_cast(array.dtype, target, casting="safe"):
+    # NumPy calls int64 to float64 safe; above 2**53 it is not.
+    rounded = target.kind == "f" and array.dtype.kind in "iu" and array.dtype.itemsize >= target.itemsize
+    if rounded or not np.can_cast(array.dtype, target, casting="safe"):
         raise TypeError(f"a column of {array.dtype} cannot be sent as {target} without a possible loss")
     return array.astype(target, copy=False).tobytes(), len(array)
 
