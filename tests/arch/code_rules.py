@@ -17,7 +17,8 @@ SERVICER_STATEMENTS = 3
 
 JIT_HOME = "services/sla/kernels/_jit.py"
 CLOCK_HOME = "services/common/clock.py"
-ENVIRONMENT_HOMES = re.compile(r"services/(common/environment|\w+/config(_\w+)?|\w+/main)\.py")
+# The command line is where a person's environment enters; services take theirs in one place each.
+ENVIRONMENT_HOMES = re.compile(r"services/(common/environment|\w+/config(_\w+)?|\w+/main|cli/[\w/]+)\.py")
 VAGUE_NAMES = frozenset({"utils", "util", "helpers", "helper", "manager", "base", "misc", "common"})
 
 _JIT_NAMES = frozenset({"njit", "jit", "vectorize", "guvectorize", "stencil", "cfunc"})
