@@ -44,7 +44,7 @@ def warm() -> None:
     quantile.exponential_share(0, 0, 0, counts, 2.0)
     quantile.explicit_share(bounds, np.ones(2, np.int64), 2.0)
     coverage.learn_intervals(one, ten, 100, 60, one.copy())
-    coverage.covered_from(one, ten, one, ten, 5, one.copy())
+    coverage.covered_from(one, ten, one, ten.copy())
     coverage.union_lengths(one, ten, 0, 10, one.copy())
     window.totals(table, one.copy())
     burn.trailing_sums(counts, 1, one.copy())

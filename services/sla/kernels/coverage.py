@@ -17,35 +17,30 @@ def learn_intervals(sender: Ints, ts: Ints, lookback: int, default: int, out: In
     """The export interval of a sender as known just before each export.
 
     Rows are sorted by (sender, ts), one for each export. out[i] = the lower median of the gaps that ended
-    in [ts[i] - lookback, ts[i]) of that sender, `default` when there is none. It looks back a fixed time
-    from the export itself, so the same exports give the same answer whatever else is loaded.
+    before ts[i] and began at or after ts[i] - lookback, `default` when there is none. It looks back a
+    fixed time from the export itself, so the same exports give the same answer whatever else is loaded.
     """
-    gaps = np.empty(len(ts), np.int64)
+    gaps = np.zeros(len(ts), np.int64)
     for i in range(len(ts)):
         n = 0
         j = i - 1
-        while j > 0 and sender[j] == sender[i] and ts[j] >= ts[i] - lookback:
-            if sender[j - 1] == sender[i]:
-                gaps[n] = ts[j] - ts[j - 1]
-                n += 1
+        while j > 0 and sender[j - 1] == sender[i] and ts[j - 1] >= ts[i] - lookback:
+            gaps[n] = ts[j] - ts[j - 1]
+            n += 1
             j -= 1
         out[i] = default if n == 0 else np.sort(gaps[:n])[(n - 1) // 2]
 
 
 @kernel
-def covered_from(sender: Ints, ts: Ints, start: Ints, interval: Ints, tolerance: int, out: Ints) -> None:
-    """From when each export covers: the earliest of the sender's previous export and its own start.
+def covered_from(sender: Ints, ts: Ints, oldest: Ints, out: Ints) -> None:
+    """Where out[i] already holds the earliest start that export i names (ts[i] when it names none), put in
+    the sender's previous export if that is earlier.
 
-    start[i] = the earliest start that the export names and that is no older than tolerance intervals, or
-    -1. A candidate older than `tolerance` intervals covers nothing; with no candidate out[i] = ts[i].
+    Only what is not before oldest[i] covers: a longer silence is a gap.
     """
     for i in range(len(ts)):
-        oldest = ts[i] - tolerance * interval[i]
-        out[i] = ts[i]
-        if i > 0 and sender[i - 1] == sender[i] and ts[i - 1] >= oldest:
+        if i > 0 and sender[i - 1] == sender[i] and oldest[i] <= ts[i - 1] < out[i]:
             out[i] = ts[i - 1]
-        if start[i] >= oldest and 0 <= start[i] < out[i]:
-            out[i] = start[i]
 
 
 @kernel

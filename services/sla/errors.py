@@ -1,0 +1,45 @@
+"""What the SLA service refuses, named. Each is a child of one outcome of `services.common.errors`."""
+
+from services.common.errors import FailedPrecondition, InvalidArgument, NotFound
+
+
+class ObjectiveNotFound(NotFound):
+    """No objective of that name, or not one that the caller may see."""
+
+    default_reason = "OBJECTIVE_NOT_FOUND"
+
+
+class ContractNotFound(NotFound):
+    """No contract of that name, or not one that the caller may see."""
+
+    default_reason = "CONTRACT_NOT_FOUND"
+
+
+class BadWindow(InvalidArgument):
+    """A window that cannot be computed."""
+
+    default_reason = "BAD_WINDOW"
+
+
+class BadName(InvalidArgument):
+    """A resource name that does not have the form of its field."""
+
+    default_reason = "BAD_RESOURCE_NAME"
+
+
+class BadPage(InvalidArgument):
+    """A page size or token that cannot be."""
+
+    default_reason = "BAD_PAGE"
+
+
+class WrongObjectiveType(InvalidArgument):
+    """The figure does not exist for this type of objective."""
+
+    default_reason = "WRONG_OBJECTIVE_TYPE"
+
+
+class ObjectiveHasNoData(FailedPrecondition):
+    """Nothing has been computed for the objective yet."""
+
+    default_reason = "OBJECTIVE_HAS_NO_DATA"

@@ -1,0 +1,258 @@
+"""What the SLA service talks about: objectives, slices, distributions, rows of histograms.
+
+Frozen values and enums, no behaviour that needs an engine. Times are Unix milliseconds (`_ms`) where
+they place something, nanoseconds (`_ns`) where a verdict adds them up.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+NS_PER_MS = 1_000_000
+
+
+class ObjectiveKind(StrEnum):
+    """What an objective promises."""
+
+    AVAILABILITY = "availability"
+    LATENCY = "latency"
+
+
+class NoData(StrEnum):
+    """What time without data counts as."""
+
+    EXCLUDE = "exclude"
+    COUNT_DOWN = "count_down"
+    COUNT_UP = "count_up"
+
+
+class Verdict(IntEnum):
+    """What a promise came to."""
+
+    PASS = 1
+    FAIL = 2
+    INDETERMINATE = 3
+    NO_DATA = 4
+
+
+class DistributionKind(IntEnum):
+    """How a slice holds its latencies; the codes of the table's Enum8."""
+
+    NONE = 0
+    EXPONENTIAL = 1
+    EXPLICIT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One promise of one contract, with what its slices are computed from.
+
+    good_share: the share of requests that must be good; for latency the quantile.
+    threshold_s: seconds that the quantile must stay below; latency only.
+    """
+
+    tenant: str
+    contract: str
+    name: str
+    kind: ObjectiveKind
+    good_share: Fraction
+    window_ms: int
+    metric: str
+    slice_ms: int = 10_000
+    threshold_s: Fraction | None = None
+    match: Mapping[str, str] = field(default_factory=dict)
+    bad_attribute: str = "http.response.status_code"
+    bad_at_least: int = 500
+    down_above: Fraction = Fraction(1, 2)
+    no_data: NoData = NoData.EXCLUDE
+    coverage_floor: Fraction = Fraction(9, 10)
+    time_zone: str = "UTC"
+
+    @property
+    def key(self) -> str:
+        """Name inside the tenant, as streams and tables have it: `<contract>/<objective>`."""
+        return f"{self.contract}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One contract in its present version."""
+
+    tenant: str
+    name: str
+    version: int
+    time_zone: str
+    effective_from_ms: int
+    objectives: tuple[Objective, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Latencies of a slice or a window, in seconds, as bucket counts.
+
+    Exponential: scale, offset and zero_count as in OTLP. Explicit: len(counts) == len(bounds) + 1.
+    """
+
+    kind: DistributionKind
+    counts: tuple[int, ...]
+    scale: int = 0
+    offset: int = 0
+    zero_count: int = 0
+    bounds: tuple[float, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Requests in it."""
+        return self.zero_count + sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One objective over (start, start + length]. The six durations sum to the length, exactly."""
+
+    start_ms: int
+    length_ms: int
+    good: int = 0
+    total: int = 0
+    up_ns: int = 0
+    degraded_ns: int = 0
+    down_ns: int = 0
+    excluded_ns: int = 0
+    no_data_ns: int = 0
+    not_started_ns: int = 0
+    distribution: Distribution | None = None
+    sealed: bool = False
+
+    @property
+    def end_ms(self) -> int:
+        """Where the next slice starts."""
+        return self.start_ms + self.length_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A slice as it was published: its number among those of the same start, and when it was known."""
+
+    slice: Slice
+    revision: int
+    known_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SliceMessage:
+    """One record of the SLICES stream; `tenant` None and no slices when only log time moved."""
+
+    tenant: str | None
+    watermark_ns: int
+    applied_seq: int
+    slices: tuple[tuple[str, Revision], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a batch wrote of one metric: times of its points and, for deltas, of their starts."""
+
+    tenant: str
+    metric: str
+    earliest_ms: int
+    latest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One record of the APPLIED stream: a batch is in ClickHouse."""
+
+    database: str
+    last_seq: int
+    watermark_ns: int
+    touched: tuple[Touched, ...]
+
+
+class PointKind(IntEnum):
+    """Which histogram table a series is in; the codes of `series.type`."""
+
+    EXPLICIT = 3
+    EXPONENTIAL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of a metric: who sends it, how, and its attributes as text."""
+
+    series_id: int
+    sender_id: int
+    kind: PointKind
+    delta: bool
+    unit: str
+    attributes: Mapping[str, str]
+    resource: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Points of one table, one element a point; series ids are int64 with the bits of the UInt64.
+
+    Buckets lie flat: those of row i are counts[at[i]:at[i+1]]. `scale`, `offset`, `zero_count` and
+    `zero_threshold` are of exponential rows, `bounds` with `bounds_at` of explicit ones; the columns of the
+    other kind are empty.
+    """
+
+    kind: PointKind
+    series: Ints
+    start: Ints
+    ts: Ints
+    bits: Ints
+    count: Ints
+    at: Ints
+    counts: Ints
+    scale: Ints
+    offset: Ints
+    zero_count: Ints
+    zero_threshold: Floats
+    bounds: Floats
+    bounds_at: Ints
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """When series reported: one element a point, without its values. start is 0 when not known."""
+
+    series: Ints
+    ts: Ints
+    start: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class SliceColumns:
+    """Current slices of one objective by column, ordered by start; for windows of many slices.
+
+    durations: (6, slices) in the order up, degraded, down, excluded, no_data, not_started.
+    kind, scale, offset, zero_count, and flat counts and bounds as in `Rows`.
+    """
+
+    start_ms: Ints
+    length_ms: Ints
+    good: Ints
+    total: Ints
+    durations: Ints
+    kind: Ints
+    scale: Ints
+    offset: Ints
+    zero_count: Ints
+    at: Ints
+    counts: Ints
+    bounds_at: Ints
+    bounds: Floats
+    sealed: NDArray[np.bool_]
+    revision: Ints
+    seq: Ints

@@ -1,0 +1,57 @@
+"""What the SLA service needs of its stores. Adapters: `clickhouse.py` and `memory.py`, one contract suite."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from services.sla.model import Exports, PointKind, Revision, Rows, Series, SliceColumns
+
+
+class PointReader(Protocol):
+    """Reads histogram points of one metric. Points flagged "no recorded value" MUST NOT appear."""
+
+    async def series(self, tenant: str, metric: str) -> Sequence[Series]:
+        """Every histogram series of the metric, each once, in no order."""
+        ...
+
+    async def rows(self, tenant: str, metric: str, kind: PointKind, *, low_ms: int, high_ms: int) -> Rows:
+        """Every point whose interval may overlap (low, high].
+
+        MUST hold all points with low < ts <= high, for each (series, start) of cumulative series among
+        them the last point with ts <= low wherever it is, and for each (series, start < high) the
+        first point with ts > high. May hold more, also the same point twice; no order.
+        """
+        ...
+
+    async def exports(self, tenant: str, metric: str, *, low_ms: int, high_ms: int) -> Exports:
+        """When the series of the metric reported in (low, high], and each one's first report after high."""
+        ...
+
+    async def extent(self, tenant: str, metric: str) -> tuple[int, int] | None:
+        """(first, last) time of any point, ms; None when there is none. What back-filling has to cover."""
+        ...
+
+
+class SliceStore(Protocol):
+    """Keeps every revision of every slice; the current one of a start is that of the highest revision."""
+
+    async def store(self, tenant: str, slices: Sequence[tuple[str, Revision]], *, seq: int) -> None:
+        """Keep these revisions, which came at `seq` of the stream. Storing again MUST change nothing."""
+        ...
+
+    async def current(
+        self, tenant: str, objective: str, *, low_ms: int, high_ms: int, as_of_ms: int | None = None
+    ) -> list[Revision]:
+        """Current slices with low <= start < high, ordered by start; as known at `as_of_ms` if given."""
+        ...
+
+    async def columns(
+        self, tenant: str, objective: str, *, low_ms: int, high_ms: int, as_of_ms: int | None = None
+    ) -> SliceColumns:
+        """The same slices by column."""
+        ...
+
+    async def span(
+        self, tenant: str, objective: str, *, as_of_ms: int | None = None
+    ) -> tuple[int, int, int] | None:
+        """(start of the first slice, end of the last, end of the last sealed or 0), ms; None: no slice."""
+        ...

@@ -1,0 +1,97 @@
+"""Puts the SLICES stream into this region's ClickHouse. Storing a record again changes nothing.
+
+The position belongs to the database: a restored one has another identity and starts from the beginning.
+"""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+
+from services.common.clock import Clock
+from services.common.errors import NotFound, Unavailable
+from services.common.log_port import Entry, KeyValue, Log
+from services.common.streams import POSITIONS, SLICES
+from services.sla.model import SliceMessage
+from services.sla.payload import message_from_json
+from services.sla.ports import SliceStore
+
+_logger = logging.getLogger(__name__)
+_READ_WAIT_S = 1.0
+_RETRY_S = 1.0
+
+
+class SliceStorer:
+    """Follows SLICES from the position of the database.
+
+    Args:
+        database_id: the identity of the database; raises Unavailable or NotFound while there is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        kv: KeyValue,
+        clock: Clock,
+        store: SliceStore,
+        database_id: Callable[[], Awaitable[str]],
+        region: str,
+    ) -> None:
+        self._log = log
+        self._kv = kv
+        self._clock = clock
+        self._store = store
+        self._database_id = database_id
+        self._region = region
+        self._seq = -1
+
+    async def run(self) -> None:
+        """Store until cancelled; while ClickHouse or the log is away, wait."""
+        while True:
+            try:
+                await self._follow()
+            except (Unavailable, NotFound) as err:
+                _logger.warning("the slice storer waits: %s", err)
+                self._seq = -1
+                await self._clock.sleep(err.retry_after_s or _RETRY_S)
+
+    async def probe(self) -> None:
+        """Raises Unavailable while the database cannot be used."""
+        try:
+            await self._database_id()
+        except NotFound as err:
+            raise Unavailable(err.message, reason="DATABASE_NOT_READY") from err
+
+    async def reached(self, seq: int) -> None:
+        """Raises Unavailable while the record at `seq` of SLICES is not stored yet."""
+        if self._seq < seq:
+            raise Unavailable(
+                f"slices are stored up to {self._seq} of {seq}", reason="SLICES_BEHIND", retry_after_s=0.1
+            )
+
+    async def _follow(self) -> None:
+        key = f"store.{self._region}.{await self._database_id()}.SLICES"
+        entry = await self._kv.get(POSITIONS, key)
+        self._seq = 0 if entry is None else int(json.loads(entry.value)["seq"])
+        while True:
+            entries = await self._log.read(SLICES, self._seq + 1, wait_s=_READ_WAIT_S)
+            if not entries:
+                continue
+            for message, seq in _messages(entries):
+                if message.tenant is not None and message.slices:
+                    await self._store.store(message.tenant, message.slices, seq=seq)
+            await self._kv.put(POSITIONS, key, json.dumps({"seq": entries[-1].seq}).encode())
+            self._seq = entries[-1].seq
+
+
+def _messages(entries: list[Entry]) -> list[tuple[SliceMessage, int]]:
+    found = []
+    for entry in entries:
+        try:
+            message = message_from_json(entry.data)
+        except (ValueError, KeyError, TypeError) as err:
+            _logger.error("SLICES record %d cannot be read and is skipped: %s", entry.seq, err)
+            continue
+        if message is not None:
+            found.append((message, entry.seq))
+    return found
