@@ -266,3 +266,54 @@ async def test_the_client_works_once_the_server_is_there_and_after_it_crashed(
 
     assert down.value.reason == "CLICKHOUSE_UNAVAILABLE"
     assert answer == [(1,)]
+
+
+class _CutsInserts:
+    """A TCP relay that hangs up on the client as soon as it has passed an INSERT on."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.inserts = 0
+
+    async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._port)
+        back = asyncio.create_task(self._copy(upstream_reader, writer))
+        while data := await reader.read(65536):
+            cut = b"INSERT" in data
+            self.inserts += cut
+            upstream.write(data)
+            await upstream.drain()
+            if cut:
+                await asyncio.sleep(0.3)
+                break
+        back.cancel()
+        upstream.close()
+        writer.close()
+
+    @staticmethod
+    async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            # The answer to an INSERT carries its count; everything else is passed on.
+            if b'"written_rows":"3"' not in data:
+                writer.write(data)
+                await writer.drain()
+
+
+async def test_an_insert_whose_answer_is_lost_is_not_sent_again(
+    server: EmbeddedClickHouse, database: Database
+) -> None:
+    await database.command("CREATE TABLE plain (n UInt64) ENGINE = MergeTree ORDER BY n")
+    relay = _CutsInserts(server.port)
+    listener = await asyncio.start_server(relay.relay, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    through = Database(ClickHouseConfig.from_url(f"http://default:s3cret@127.0.0.1:{port}", database.name))
+    block = Block().add("n", "UInt64", [1, 2, 3])
+    with pytest.raises(Unavailable):
+        await through.insert_native("plain", block.to_bytes(), block.names, query_id="cut")
+    await through.close()
+    listener.close()
+    await listener.wait_closed()
+
+    assert relay.inserts == 1
+    assert not await database.running("cut")
+    assert await database.rows("SELECT count() FROM plain") == [(3,)]
