@@ -21,6 +21,7 @@ from services.embedded.ports import holder_of
 
 _POLL_S = 0.1
 _WATCH_S = 2.0
+_START_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Supervisor:
             if all(state == ChildState.SERVING for state in states):
                 return
             for child in group:
-                if child.state == ChildState.FAILED:
+                if child.state == ChildState.FAILED or child.restarts >= _START_ATTEMPTS:
                     raise Unavailable(
                         f"{child.spec.name} cannot start: {child.last_line()}",
                         reason="CHILD_FAILED",
