@@ -6,7 +6,9 @@ limits and the listening port, so that no service can forget one. It knows no RP
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import grpc
@@ -20,6 +22,7 @@ from services.common.grpc_errors import ErrorInterceptor
 from services.common.grpc_health import HealthRegistry, HealthServicer
 from services.common.settings import Environment
 from services.common.settings import ServerConfig as ServerConfig
+from services.common.tls import read_identity, refuse_tls12
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +31,14 @@ HEALTH_SERVICE = "grpc.health.v1.Health"
 _KEEPALIVE_MS = 30_000
 _MIN_CLIENT_PING_MS = 10_000
 
-_bound_ports: WeakKeyDictionary[grpc.aio.Server, int] = WeakKeyDictionary()
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    port: int
+    config: ServerConfig
+
+
+_bound: WeakKeyDictionary[grpc.aio.Server, _Bound] = WeakKeyDictionary()
 
 
 def build_server(
@@ -45,6 +55,9 @@ def build_server(
     Raises ConfigurationError when production has no TLS, a certificate cannot be used, or the
     port is taken. `bound_port` tells the port when the configuration says 0.
     """
+    # Everything that can be wrong is looked at before there is a server to throw away.
+    credentials = _credentials(config)
+    _check_address(config.listen)
     server = grpc.aio.server(
         interceptors=(ErrorInterceptor(), AuthInterceptor(authenticator)),
         options=_options(max_receive_bytes),
@@ -52,13 +65,13 @@ def build_server(
     health.add_services(service_names)
     health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)
     reflection.enable_server_reflection((*service_names, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
-    _bound_ports[server] = _bind(server, config)
+    _bound[server] = _Bound(_bind(server, config, credentials), config)
     return server
 
 
 def bound_port(server: grpc.aio.Server) -> int:
     """The port of a server made by `build_server`."""
-    return _bound_ports[server]
+    return _bound[server].port
 
 
 async def run_until_signal(
@@ -66,13 +79,19 @@ async def run_until_signal(
 ) -> None:
     """Serve until this task is cancelled (`run_service` does that on SIGTERM and Ctrl-C).
 
-    Starts the server. On the way out health says NOT_SERVING, running calls get `drain_s`
-    seconds to end, and the cancellation goes on to the caller so that its own clean-up runs.
+    Starts the server; with TLS it then makes sure that TLS 1.2 is refused (ConfigurationError).
+    On the way out health says NOT_SERVING, running calls get `drain_s` seconds to end, and the
+    cancellation goes on to the caller so that its own clean-up runs.
     """
-    await server.start()
-    _log.info("serving on port %d", bound_port(server))
+    bound = _bound[server]
     try:
-        await server.wait_for_termination()
+        await server.start()
+        if bound.config.tls:
+            await _probe_tls(bound.config, bound.port)
+        _log.info("serving on port %d, %s", bound.port, "TLS 1.3" if bound.config.tls else "plaintext")
+        # Not server.wait_for_termination(): cancelling that one also cancels the future on which
+        # stop() waits, and running calls would be cut off instead of drained (grpcio 1.85).
+        await asyncio.Event().wait()
     finally:
         if health is not None:
             health.drain()
@@ -115,33 +134,51 @@ def _options(max_receive_bytes: int) -> list[tuple[str, int]]:
     ]
 
 
-def _bind(server: grpc.aio.Server, config: ServerConfig) -> int:
-    if config.environment is Environment.PRODUCTION and not config.tls:
-        raise ConfigurationError(
-            "production needs TLS: set THREENINES_TLS_CERT_FILE and THREENINES_TLS_KEY_FILE",
-            field="THREENINES_TLS_CERT_FILE",
-        )
+def _bind(server: grpc.aio.Server, config: ServerConfig, credentials: grpc.ServerCredentials | None) -> int:
     try:
-        if config.tls:
-            return server.add_secure_port(config.listen, _credentials(config))
+        if credentials is not None:
+            return server.add_secure_port(config.listen, credentials)
         return server.add_insecure_port(config.listen)
     except RuntimeError as err:
         raise ConfigurationError(
-            f"cannot listen on {config.listen}: the port is taken, the address is not ours,"
-            " or the certificate and key do not fit each other",
-            metadata={"listen": config.listen},
+            f"cannot listen on {config.listen}", metadata={"listen": config.listen}
         ) from err
 
 
-def _credentials(config: ServerConfig) -> grpc.ServerCredentials:
-    assert config.tls_cert_file is not None
-    assert config.tls_key_file is not None
-    try:
-        key = config.tls_key_file.read_bytes()
-        certificate = config.tls_cert_file.read_bytes()
-        client_ca = None if config.tls_client_ca_file is None else config.tls_client_ca_file.read_bytes()
-    except OSError as err:
-        raise ConfigurationError(f"cannot read {err.filename}: {err.strerror}") from err
+def _credentials(config: ServerConfig) -> grpc.ServerCredentials | None:
+    if not config.tls:
+        if config.environment is Environment.PRODUCTION:
+            raise ConfigurationError(
+                "production needs TLS: set THREENINES_TLS_CERT_FILE and THREENINES_TLS_KEY_FILE",
+                field="THREENINES_TLS_CERT_FILE",
+            )
+        return None
+    key, certificate, authorities = read_identity(config)
     return grpc.ssl_server_credentials(
-        [(key, certificate)], root_certificates=client_ca, require_client_auth=client_ca is not None
+        [(key, certificate)], root_certificates=authorities, require_client_auth=authorities is not None
     )
+
+
+def _check_address(listen: str) -> None:
+    """Say why an address cannot be had; gRPC itself only logs it, and keeps half a server around."""
+    host, port = _host_and_port(listen)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+            trial.listen(1)
+    except OSError as err:
+        reason = f"cannot listen on {listen}: {err.strerror}"
+        raise ConfigurationError(reason, metadata={"listen": listen}) from err
+
+
+def _host_and_port(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+async def _probe_tls(config: ServerConfig, port: int) -> None:
+    host, _ = _host_and_port(config.listen)
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    await asyncio.to_thread(refuse_tls12, reachable, port)

@@ -16,6 +16,7 @@ from typing import Any
 
 from services.common.environment import ConfigurationError, process_environment
 from services.common.settings import LogLevel, Settings
+from services.common.tls import restart_for_tls13
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -39,6 +40,8 @@ def run_service(
         settings = Settings.from_env(process_environment() if environ is None else environ)
         if not quiet:
             set_up_logging(name, settings.log_level)
+        if settings.tls_cert_file is not None and environ is None:
+            restart_for_tls13(settings.tls_cert_file, process_environment())
         _log.info("starting: %s", settings.describe())
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_until_told(main_coroutine(settings)))
