@@ -16,7 +16,7 @@ from clickhouse_connect import get_async_client
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.summary import QuerySummary
 
-from services.common.clickhouse_errors import wrap
+from services.common.clickhouse_errors import failure_in, unavailable, wrap
 from services.common.errors import InvalidArgument, NotFound
 from services.common.native_read import ReadColumn, read_columns
 
@@ -107,8 +107,8 @@ class Database:
                 sql, parameters=dict(parameters), settings=dict(_ALWAYS), fmt="Native"
             )
         if len(body) <= _SMALL_ANSWER_BYTES:
-            return read_columns(body)
-        return await asyncio.to_thread(read_columns, body)
+            return _columns_of(body)
+        return await asyncio.to_thread(_columns_of, body)
 
     async def command(
         self,
@@ -219,3 +219,15 @@ class Database:
         # Set after the handshake, which would fail in a database that migrations have yet to make.
         client.database = config.database
         return client
+
+
+def _columns_of(body: bytes) -> dict[str, ReadColumn]:
+    """The columns, or the failure that ended the answer early."""
+    try:
+        return read_columns(body)
+    except (IndexError, ValueError, TypeError) as err:
+        if (failure := failure_in(body)) is not None:
+            raise failure from err
+        if isinstance(err, TypeError):
+            raise  # a column type that the reader does not know
+        raise unavailable(err) from err

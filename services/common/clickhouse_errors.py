@@ -5,11 +5,19 @@ when only the numeric code came, by that. Never by the message. The names and co
 ClickHouse's src/Common/ErrorCodes.cpp.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import aiohttp
 from clickhouse_connect.driver.exceptions import ClickHouseError as DriverFailure
+from clickhouse_connect.driver.exceptions import (
+    DataError,
+    InterfaceError,
+    NotSupportedError,
+    ProgrammingError,
+    error_name_from_body,
+)
 from clickhouse_connect.driver.exceptions import Error as DriverError
 
 from services.common.errors import (
@@ -65,6 +73,10 @@ class ServerBusy(Unavailable):
     """Too many queries, parts or connections at the moment."""
 
 
+# The driver's own complaints about how it was called: retrying cannot help, so they stay what they are.
+_OUR_DEFECTS = (ProgrammingError, DataError, NotSupportedError, InterfaceError)
+_TAIL = re.compile(rb"\n(\d{1,9}) ([0-9A-Za-z]{16})\r\n__exception__\r\n\Z")
+_CODE = re.compile(r"Code: (\d+)\.")
 _BY_NAME: dict[str, type[ThreeninesError]] = {
     "UNKNOWN_TABLE": UnknownTable,
     "UNKNOWN_DATABASE": UnknownDatabase,
@@ -109,12 +121,36 @@ def from_driver(err: DriverFailure) -> ThreeninesError:
     Without a code and a name nothing came back from the server, so the server is unavailable.
     """
     code = err.code if isinstance(err, DriverError) else None
-    name = (err.name if isinstance(err, DriverError) else None) or _NAMES_BY_CODE.get(code or 0)
+    name = err.name if isinstance(err, DriverError) else None
     if name is None and code is None:
         return unavailable(err)
+    return _refusal(str(err), code, name)
+
+
+def failure_in(body: bytes) -> ThreeninesError | None:
+    """The failure that a server appended to an answer it had begun, or None.
+
+    The tail has the exception, its length and a random tag on both sides; see
+    https://clickhouse.com/docs/interfaces/http#http_response_codes_caveats.
+    """
+    tail = _TAIL.search(body, max(0, len(body) - 64))
+    if tail is None:
+        return None
+    length, tag = int(tail[1]), tail[2]
+    start = tail.start() + 1 - length
+    head = b"__exception__\r\n" + tag + b"\r\n"
+    if start < len(head) or body[start - len(head) : start] != head:
+        return None
+    message = body[start : tail.start()].decode(errors="replace")
+    code = _CODE.match(message)
+    return _refusal(message, int(code[1]) if code else None, error_name_from_body(message))
+
+
+def _refusal(message: str, code: int | None, name: str | None) -> ThreeninesError:
+    name = name or _NAMES_BY_CODE.get(code or 0)
     kind = _BY_NAME.get(name or "", ClickHouseFailure)
     reason = name if name is not None and len(name) <= 63 else f"CLICKHOUSE_ERROR_{code}"
-    return kind(str(err), reason=reason, metadata={"code": str(code or "")})
+    return kind(message, reason=reason, metadata={"code": str(code or "")})
 
 
 def unavailable(err: BaseException) -> Unavailable:
@@ -132,6 +168,8 @@ def wrap() -> Iterator[None]:
     try:
         yield
     except DriverFailure as err:
+        if isinstance(err, _OUR_DEFECTS) and err.code is None:
+            raise
         raise from_driver(err) from err
     except (TimeoutError, aiohttp.ClientError, OSError) as err:
         raise unavailable(err) from err

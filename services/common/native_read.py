@@ -55,6 +55,7 @@ def read_columns(data: bytes) -> dict[str, ReadColumn]:
 
     Raises:
         TypeError: a column type that this reader does not know; cast it in the SELECT.
+        ValueError, IndexError: the bytes end in the middle of a block, or are no Native.
     """
     cursor = _Cursor(data)
     found: dict[str, list[ReadColumn]] = {}
@@ -66,6 +67,8 @@ def read_columns(data: bytes) -> dict[str, ReadColumn]:
                 # Each LowCardinality starts with a version word, all of them before any data.
                 cursor.at += 8 * type_text.count(_LOW_CARDINALITY)
             found.setdefault(name, []).append(_read(cursor, stored_type(type_text), rows))
+        if cursor.at > len(data):
+            raise ValueError("the answer ends in the middle of a block")
     return {name: _joined(blocks) for name, blocks in found.items()}
 
 

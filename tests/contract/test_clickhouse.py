@@ -317,3 +317,13 @@ async def test_an_insert_whose_answer_is_lost_is_not_sent_again(
     assert relay.inserts == 1
     assert not await database.running("cut")
     assert await database.rows("SELECT count() FROM plain") == [(3,)]
+
+
+async def test_a_failure_in_the_middle_of_an_answer_is_told(database: Database) -> None:
+    sql = "SELECT number, throwIf(number = 3000000) AS late FROM numbers(4000000) SETTINGS max_threads = 1"
+    with pytest.raises(clickhouse_errors.ClickHouseFailure) as by_columns:
+        await database.columns(sql)
+    with pytest.raises(clickhouse_errors.ClickHouseFailure) as by_rows:
+        await database.rows(sql)
+
+    assert by_columns.value.metadata["code"] == by_rows.value.metadata["code"] == "395"

@@ -139,3 +139,9 @@ def test_a_fixed_string_that_is_too_long_is_refused() -> None:
 )
 def test_types_are_sent_plain(written: str, sent: str) -> None:
     assert plain_type(written) == sent
+
+
+@pytest.mark.parametrize("cut", range(1, len(GOLDEN)))
+def test_a_cut_off_answer_is_never_taken_for_a_whole_one(cut: int) -> None:
+    with pytest.raises((ValueError, IndexError, TypeError)):
+        read_columns(GOLDEN[:cut])
