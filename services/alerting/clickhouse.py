@@ -28,7 +28,7 @@ _ATTEMPT_COLUMNS = (
 )
 _ATTEMPTS = f"""
 SELECT {_ATTEMPT_COLUMNS} FROM notification_attempts FINAL
-WHERE tenant = {{tenant:String}}
+WHERE (tenant = {{tenant:String}} OR {{every:UInt8}} = 1)
   AND decided_at >= fromUnixTimestamp64Milli({{from_ms:Int64}}, 'UTC')
   AND decided_at < fromUnixTimestamp64Milli({{to_ms:Int64}}, 'UTC')
 ORDER BY decided_at DESC, id, attempt
@@ -63,10 +63,15 @@ class ClickHouseHistory:
         """See `HistoryStore.store_attempts`."""
         await self._insert("notification_attempts", _attempts_block(rows))
 
-    async def attempts(self, tenant: str, *, from_ns: int, to_ns: int) -> list[AttemptRow]:
+    async def attempts(self, tenant: str | None, *, from_ns: int, to_ns: int) -> list[AttemptRow]:
         """See `HistoryStore.attempts`."""
         await self.ready()
-        parameters = {"tenant": tenant, "from_ms": -(-from_ns // _MS_NS), "to_ms": -(-to_ns // _MS_NS)}
+        parameters = {
+            "tenant": tenant or "",
+            "every": int(tenant is None),
+            "from_ms": -(-from_ns // _MS_NS),
+            "to_ms": -(-to_ns // _MS_NS),
+        }
         return [_attempt(row) for row in await self._database.rows(_ATTEMPTS, parameters)]
 
     async def _insert(self, table: str, block: Block) -> None:

@@ -41,13 +41,13 @@ class MemoryHistory:
             if known is None or known.at_ns <= row.at_ns:
                 self._attempts[key] = row
 
-    async def attempts(self, tenant: str, *, from_ns: int, to_ns: int) -> list[AttemptRow]:
+    async def attempts(self, tenant: str | None, *, from_ns: int, to_ns: int) -> list[AttemptRow]:
         """See `HistoryStore.attempts`."""
         self._check()
         rows = [
             row
             for row in self._attempts.values()
-            if row.tenant == tenant and from_ns <= row.decided_ns // _MS_NS * _MS_NS < to_ns
+            if tenant in (None, row.tenant) and from_ns <= row.decided_ns // _MS_NS * _MS_NS < to_ns
         ]
         return sorted(rows, key=lambda row: (-(row.decided_ns // _MS_NS), row.id, row.attempt))
 

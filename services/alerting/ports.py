@@ -143,9 +143,11 @@ class HistoryStore(Protocol):
         """Store; the row of one (id, attempt) MUST show once, the latest `at_ns` of it."""
         ...
 
-    async def attempts(self, tenant: str, *, from_ns: int, to_ns: int) -> list[AttemptRow]:
-        """Rows of one tenant decided in [from_ns, to_ns), newest decision first, then by id and
-        attempt. MUST NOT show another tenant's."""
+    async def attempts(self, tenant: str | None, *, from_ns: int, to_ns: int) -> list[AttemptRow]:
+        """Rows decided in [from_ns, to_ns), newest decision first, then by id and attempt.
+
+        Of one tenant, and then MUST NOT show another's; of all when it is None.
+        """
         ...
 
 

@@ -66,9 +66,7 @@ class SnapshotStore:
         self._revisions = {}
         instances: dict[InstanceKey, Transition] = {}
         rules: dict[str, RulesRecord] = {}
-        position = Position()
-        if (data := await self._read(POSITION_KEY)) is not None:
-            position = _position(data)
+        position = await self.position()
         for key in await self._kv.keys(BUCKET, INSTANCE_PREFIX):
             record = await self._record(key)
             if isinstance(record, Transition):
@@ -78,6 +76,11 @@ class SnapshotStore:
             if isinstance(record, RulesRecord):
                 rules[record.tenant] = record
         return Loaded(position, instances, rules)
+
+    async def position(self) -> Position:
+        """The saved position, or the beginning."""
+        data = await self._read(POSITION_KEY)
+        return Position() if data is None else _position(data)
 
     async def save_position(self, position: Position) -> None:
         """Raises Aborted (FENCED) when another holder has taken over."""

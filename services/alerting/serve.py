@@ -1,0 +1,44 @@
+"""The gRPC server of alerting: its servicers, its tokens, its port."""
+
+import grpc
+
+from services.alerting.list import AlertLists
+from services.alerting.servicer import SERVICE_NAMES, AlertServicer
+from services.common.auth import Authenticator, TokenTable
+from services.common.config_feed import ConfigFeed
+from services.common.documents_platform import TokenSpec
+from services.common.grpc_health import HealthRegistry
+from services.common.grpc_server import build_server
+from services.common.settings import Settings
+from threenines.alerting.v1 import alert_service_pb2_grpc, incident_service_pb2_grpc
+
+
+def build_alerting_server(
+    settings: Settings, *, feed: ConfigFeed, health: HealthRegistry, lists: AlertLists
+) -> grpc.aio.Server:
+    """A server that is bound and not started; tokens follow the configuration."""
+    tokens = TokenTable()
+
+    def refresh() -> None:
+        tokens.replace_from_specs(document.spec for document in feed.specs(TokenSpec))
+
+    refresh()
+    feed.on_change(refresh)
+    server = build_server(
+        config=settings.server_config(settings.alerting_listen),
+        authenticator=Authenticator(
+            settings.auth, tokens, settings.admin_token_sha256, environment=settings.environment
+        ),
+        health=health,
+        service_names=SERVICE_NAMES,
+    )
+    alert_service_pb2_grpc.add_AlertServiceServicer_to_server(
+        AlertServicer(lists),  # type: ignore[abstract]  # abstract in the stubs only
+        server,
+    )
+    # Nothing of it is built: the generated base answers UNIMPLEMENTED.
+    incident_service_pb2_grpc.add_IncidentServiceServicer_to_server(
+        incident_service_pb2_grpc.IncidentServiceServicer(),  # type: ignore[abstract]  # as above
+        server,
+    )
+    return server
