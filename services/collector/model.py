@@ -146,18 +146,6 @@ class Applied:
     touched: tuple[Touched, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LogState:
-    """How far the stream OTLP is appended."""
-
-    incarnation: int
-    first_seq: int
-    last_seq: int
-    bytes: int
-    limit_bytes: int
-    last_time_ns: int | None
-
-
 @dataclass(slots=True)
 class Tally:
     """Point counts and rejections of one tenant."""
@@ -179,3 +167,78 @@ def total(counts: Iterable[PointCounts]) -> PointCounts:
     for one in counts:
         result = result.plus(one)
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class TenantInfo:
+    """A client company. `created_ns` is Unix nanoseconds, None when the log no longer tells."""
+
+    tenant: str
+    display_name: str
+    created_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """A token as it may be shown; `secret` only in the answer that created it."""
+
+    token_id: str
+    tenant: str
+    role: str
+    changed_ns: int | None = None
+    """When it was created or, if it is revoked, revoked; Unix nanoseconds."""
+    revoked: bool = False
+    secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPage:
+    """Tokens, newest first; `next_page` is None on the last page."""
+
+    tokens: tuple[TokenInfo, ...]
+    next_page: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """How far the stream OTLP is appended and written."""
+
+    stream: str
+    incarnation: int
+    log_last_seq: int
+    written_seq: int
+    log_time_ns: int | None
+    watermark_ns: int | None
+    stored_bytes: int
+    limit_bytes: int
+    points: PointCounts | None
+
+    @property
+    def lag_ns(self) -> int:
+        """Log time not yet written."""
+        if self.log_time_ns is None or self.watermark_ns is None:
+            return 0
+        return max(0, self.log_time_ns - self.watermark_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantReport:
+    """What became of one tenant's points."""
+
+    tenant: str
+    points: PointCounts
+    rejections: tuple[tuple[str, int], ...]
+    lag_ns: int
+    last_append_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """The state of ingestion in a region."""
+
+    region: str
+    read_ns: int
+    since_ns: int
+    stream: StreamReport
+    tenants: tuple[TenantReport, ...]
+    store_reachable: bool

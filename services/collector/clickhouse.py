@@ -1,0 +1,79 @@
+"""Points in ClickHouse: `PointStore` over its HTTP interface.
+
+The only module of this service that knows ClickHouse. Counting the rows of a batch looks over all
+tenants on purpose: a batch belongs to the log, not to a tenant, and nothing of a row is returned.
+"""
+
+from collections.abc import Sequence
+
+from services.collector.ports import TableBlock
+from services.common.clickhouse import Database
+from services.common.clock import Clock
+from services.common.errors import NotFound
+from services.common.migrations import Migration, load_migrations, migrate
+from services.common.native import Block
+
+# One Native block must become one part: all of it or nothing.
+_ATOMIC = {
+    "min_insert_block_size_rows": 100_000_000,
+    "min_insert_block_size_bytes": 10_000_000_000,
+    "max_partitions_per_insert_block": 1,
+}
+_DAY_COLUMN = {"series": "day", "exemplars": "toDate(point_ts)"}
+
+
+class ClickHousePointStore:
+    """`PointStore` on one database."""
+
+    def __init__(
+        self, database: Database, clock: Clock, migrations: Sequence[Migration] | None = None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._migrations = load_migrations() if migrations is None else migrations
+        self._current: str | None = None
+
+    async def database_id(self) -> str:
+        """See `PointStore.database_id`."""
+        try:
+            found = await self._database.database_uuid()
+        except NotFound:
+            found = ""
+        if not found or found != self._current:
+            await migrate(self._database, self._migrations, self._clock)
+            found = await self._database.database_uuid()
+            self._current = found
+        return found
+
+    async def insert(self, block: TableBlock, *, query_id: str, token: str) -> None:
+        """See `PointStore.insert`."""
+        native = Block()
+        for column in block.columns:
+            native.add(column.name, column.type, column.data)
+        await self._database.insert_native(
+            block.table,
+            native.to_bytes(),
+            native.names,
+            query_id=query_id,
+            settings={**_ATOMIC, "insert_deduplication_token": token},
+        )
+
+    async def running(self, query_ids: Sequence[str]) -> bool:
+        """See `PointStore.running`."""
+        for query_id in query_ids:
+            if await self._database.running(query_id):
+                return True
+        return False
+
+    async def count(self, table: str, *, day: int, batch: int) -> int:
+        """See `PointStore.count`."""
+        column = _DAY_COLUMN.get(table, "toDate(ts)")
+        where = f"{column} = toDate({{day:UInt16}}) AND batch = {{batch:UInt32}}"
+        rows = await self._database.rows(
+            f"SELECT count() FROM {table} WHERE {where}", {"day": day, "batch": batch}
+        )
+        return int(rows[0][0])
+
+    async def probe(self) -> None:
+        """See `PointStore.probe`."""
+        await self._database.ping()

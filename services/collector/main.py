@@ -1,0 +1,46 @@
+"""The collector's process: OTLP in, the log, the writer, the ticker, and the administration."""
+
+import random
+import sys
+
+from services.collector.assembly import Collector
+from services.collector.config import CollectorConfig
+from services.common.auth import TokenTable
+from services.common.clickhouse import Database
+from services.common.clock import SystemClock
+from services.common.config_feed import ConfigFeed
+from services.common.documents_platform import TokenSpec
+from services.common.log import connect_nats
+from services.common.retry import RetryPolicy, retry
+from services.common.run import run_service
+from services.common.settings import Settings
+
+_FOR_EVER = RetryPolicy(deadline_s=10 * 365 * 86_400.0)
+
+
+async def collect(settings: Settings) -> None:
+    """Build everything and serve until told to stop."""
+    config, clock = CollectorConfig.from_settings(settings), SystemClock()
+    engine = await connect_nats(settings.nats_url, clock=clock)
+    feed, tokens = ConfigFeed(engine.log, clock), TokenTable()
+    feed.on_change(lambda: tokens.replace_from_specs(each.spec for each in feed.specs(TokenSpec)))
+    database = Database(config.clickhouse)
+    try:
+        await retry(
+            lambda: engine.ensure_streams(config.streams), policy=_FOR_EVER, clock=clock, rng=random.Random()
+        )
+        await feed.start()
+        await Collector(config, clock, engine, feed, tokens, database).serve()
+    finally:
+        await feed.stop()
+        await database.close()
+        await engine.close()
+
+
+def main() -> int:
+    """Entry point."""
+    return run_service(collect, name="collector")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Points in memory: `PointStore` for tests and `--fake`, held to the same contract as ClickHouse.
+
+Shipped, not a test double. Faults can be ordered, because what the writer does after them is half
+of its behaviour. Nothing survives the process.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+
+from services.collector.ports import TableBlock, TableColumn
+from services.common.errors import Unavailable
+
+
+class InsertFault(StrEnum):
+    """What happens to an insert whose outcome the caller does not learn."""
+
+    STORED = "stored"
+    LOST = "lost"
+    TOKEN_ONLY = "token_only"  # noqa: S105 - the token is a deduplication token
+    """The token was logged and the part was not: a crash between the two."""
+
+
+class MemoryPointStore:
+    """`PointStore` over lists."""
+
+    def __init__(self, database: str = "00000000-0000-4000-8000-000000000001") -> None:
+        self._database = database
+        self._blocks: list[TableBlock] = []
+        self._tokens: set[str] = set()
+        self._faults: list[InsertFault] = []
+        self._down = False
+        self.attempts: list[str] = []
+        """Query ids in the order in which they came."""
+
+    @property
+    def blocks(self) -> tuple[TableBlock, ...]:
+        """What is stored."""
+        return tuple(self._blocks)
+
+    def fail_inserts(self, *faults: InsertFault) -> None:
+        """Let the next inserts raise Unavailable, with these true outcomes."""
+        self._faults += faults
+
+    def set_down(self, down: bool) -> None:
+        """While down, every call raises Unavailable."""
+        self._down = down
+
+    def replace_database(self, database: str) -> None:
+        """Be another, empty database, as after a restore."""
+        self._database = database
+        self._blocks.clear()
+        self._tokens.clear()
+
+    async def database_id(self) -> str:
+        """See `PointStore.database_id`."""
+        self._check()
+        return self._database
+
+    async def insert(self, block: TableBlock, *, query_id: str, token: str) -> None:
+        """See `PointStore.insert`."""
+        self._check()
+        self.attempts.append(query_id)
+        fault = self._faults.pop(0) if self._faults else None
+        if token not in self._tokens and fault is not InsertFault.LOST:
+            self._tokens.add(token)
+            if fault is not InsertFault.TOKEN_ONLY:
+                self._blocks.append(block)
+        if fault is not None:
+            raise Unavailable("the answer to an insert was lost", reason="CLICKHOUSE_UNAVAILABLE")
+
+    async def running(self, query_ids: Sequence[str]) -> bool:  # noqa: ARG002 - see below
+        """See `PointStore.running`: inserts end before they return."""
+        self._check()
+        return False
+
+    async def count(self, table: str, *, day: int, batch: int) -> int:
+        """See `PointStore.count`."""
+        self._check()
+        return sum(
+            block.rows
+            for block in self._blocks
+            if block.table == table and block.day == day and _batch(block) == batch
+        )
+
+    async def probe(self) -> None:
+        """See `PointStore.probe`."""
+        self._check()
+
+    def _check(self) -> None:
+        if self._down:
+            raise Unavailable("the store is down", reason="CLICKHOUSE_UNAVAILABLE")
+
+
+def _batch(block: TableBlock) -> int:
+    column: TableColumn = next(one for one in block.columns if one.name == "batch")
+    assert isinstance(column.data, np.ndarray | list)
+    return int(column.data[0])

@@ -1,0 +1,64 @@
+"""CollectorService: message in, use case, message out. What is not here is not built yet."""
+
+from typing import Any, TypeAlias
+
+import grpc
+
+from services.collector import convert
+from services.collector.status import StatusReporter
+from services.collector.tenants import Tenants, own_tenant
+from threenines.collector.v1 import collector_pb2, collector_service_pb2, collector_service_pb2_grpc
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
+    """The administration of the collector."""
+
+    def __init__(self, *, status: StatusReporter, tenants: Tenants) -> None:
+        self._status = status
+        self._tenants = tenants
+
+    async def GetStatus(  # noqa: N802
+        self, request: collector_service_pb2.GetStatusRequest, _context: Context
+    ) -> collector_service_pb2.GetStatusResponse:
+        """How far the log is written, and the counts."""
+        tenant = convert.tenant_from_name(request.tenant, field="tenant") if request.tenant else None
+        return convert.status_to_proto(await self._status.report(tenant))
+
+    async def CreateTenant(  # noqa: N802
+        self, request: collector_service_pb2.CreateTenantRequest, _context: Context
+    ) -> collector_pb2.Tenant:
+        """Create a client company."""
+        created = await self._tenants.create_tenant(request.tenant_id, request.tenant.display_name)
+        return convert.tenant_to_proto(created)
+
+    async def CreateToken(  # noqa: N802
+        self, request: collector_service_pb2.CreateTokenRequest, _context: Context
+    ) -> collector_pb2.Token:
+        """Create a token and show its secret once."""
+        tenant, role = _parent(request.parent), convert.role_from_proto(request.token.role)
+        return convert.token_to_proto(await self._tenants.create_token(tenant, role, request.token_id))
+
+    async def RevokeToken(  # noqa: N802
+        self, request: collector_service_pb2.RevokeTokenRequest, _context: Context
+    ) -> collector_pb2.Token:
+        """Revoke a token."""
+        tenant, token_id = convert.token_from_name(request.name)
+        return convert.token_to_proto(await self._tenants.revoke_token(tenant, token_id))
+
+    async def ListTokens(  # noqa: N802
+        self, request: collector_service_pb2.ListTokensRequest, _context: Context
+    ) -> collector_service_pb2.ListTokensResponse:
+        """List a tenant's tokens."""
+        page = await self._tenants.list_tokens(
+            _parent(request.parent),
+            page_size=request.page_size,
+            page_token=request.page_token,
+            show_inactive=request.show_inactive,
+        )
+        return convert.token_page_to_proto(page)
+
+
+def _parent(name: str) -> str:
+    return convert.tenant_from_name(name, field="parent") if name else own_tenant()

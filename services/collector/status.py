@@ -1,0 +1,175 @@
+"""How far the log is written, and the counts that must reconcile.
+
+Reads the log, the writer's position and the tallies, never the store: the answer is there while
+ClickHouse is down. Counts of what is not yet written come from the heads of the unread records.
+"""
+
+from dataclasses import dataclass, field
+
+from services.collector.model import (
+    PointCounts,
+    StatusReport,
+    StreamReport,
+    TenantReport,
+    total,
+)
+from services.collector.record import decode_heads
+from services.collector.tallies import Tallies
+from services.collector.write_position import Position
+from services.common.auth import Role, current_principal, require_platform, require_tenant
+from services.common.clock import Clock
+from services.common.errors import InvalidArgument, Unavailable
+from services.common.log_port import KeyValue, Log, StreamState
+from services.common.streams import OTLP, POSITIONS
+
+ALL_TENANTS = "-"
+_PROBE_S = 1.0
+_MAX_UNREAD = 20_000
+"""Unread records that are counted; beyond them the logged count lags."""
+
+
+@dataclass(slots=True)
+class _Unread:
+    points: dict[str, int] = field(default_factory=dict)
+    oldest_ns: dict[str, int] = field(default_factory=dict)
+    newest_ns: dict[str, int] = field(default_factory=dict)
+
+
+class StatusReporter:
+    """Builds the status of this region."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        kv: KeyValue,
+        tallies: Tallies,
+        clock: Clock,
+        probe_store: Callable[[], Awaitable[None]],
+        region: str,
+        limit_bytes: int,
+    ) -> None:
+        self._log = log
+        self._kv = kv
+        self._tallies = tallies
+        self._clock = clock
+        self._probe_store = probe_store
+        self._region = region
+        self._limit_bytes = limit_bytes
+
+    async def report(self, tenant: str | None) -> StatusReport:
+        """The status for a caller: one tenant, `-` for all, None for the caller's own.
+
+        Raises:
+            PermissionDenied: another tenant's status, or all without being the platform's admin.
+            Unavailable: the log does not answer.
+        """
+        tenants = self._asked(tenant)
+        state = await self._log.stream_info(OTLP)
+        position = await self._position(state.created_ns)
+        written_seq = 0 if position is None else position.written_seq
+        unread = await self._unread(written_seq, state)
+        counts = {name: self._counts(name, position, unread) for name in self._known(position, unread)}
+        everything = total(counts.values()) if _sees_all() else None
+        return StatusReport(
+            region=self._region,
+            read_ns=self._clock.now_ns(),
+            since_ns=self._tallies.since_ns,
+            stream=await self._stream(state, position, everything),
+            tenants=tuple(
+                self._tenant(name, counts, unread)
+                for name in (sorted(counts) if tenants is None else tenants)
+            ),
+            store_reachable=await self._store_reachable(),
+        )
+
+    async def _store_reachable(self) -> bool:
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                await self._probe_store()
+        except (Unavailable, TimeoutError):
+            return False
+        return True
+
+    def _asked(self, tenant: str | None) -> list[str] | None:
+        """The tenants to report; None means all that are known."""
+        if tenant == ALL_TENANTS:
+            require_platform(Role.ADMIN)
+            return None
+        principal = current_principal()
+        if tenant is None:
+            return [] if principal.platform else [principal.tenant]
+        if not tenant:
+            raise InvalidArgument("a tenant is `tenants/{tenant}`", field="tenant")
+        require_tenant(tenant)
+        return [tenant]
+
+    async def _position(self, incarnation: int) -> Position | None:
+        """The position written last in this region."""
+        newest: tuple[int, Position] | None = None
+        for key in await self._kv.keys(POSITIONS, f"writer.{self._region}."):
+            entry = await self._kv.get(POSITIONS, key)
+            if entry is not None and (newest is None or entry.revision > newest[0]):
+                newest = entry.revision, Position.from_json(entry.value)
+        return newest[1] if newest is not None and newest[1].incarnation == incarnation else None
+
+    async def _unread(self, written_seq: int, state: StreamState) -> _Unread:
+        unread = _Unread()
+        seq, records = max(written_seq + 1, state.first_seq), 0
+        while seq <= state.last_seq and records < _MAX_UNREAD:
+            entries = await self._log.read(OTLP, seq)
+            if not entries:
+                break
+            for entry in entries:
+                record = decode_heads(entry.data)
+                if record.tick:
+                    continue
+                accepted = sum(one.point_count - one.rejected_count for one in record.requests)
+                unread.points[record.tenant] = unread.points.get(record.tenant, 0) + accepted
+                unread.oldest_ns.setdefault(record.tenant, entry.time_ns)
+                unread.newest_ns[record.tenant] = entry.time_ns
+            records += len(entries)
+            seq = entries[-1].seq + 1
+        return unread
+
+    async def _stream(
+        self, state: StreamState, position: Position | None, points: PointCounts | None
+    ) -> StreamReport:
+        last = await self._log.read(OTLP, state.last_seq, max_messages=1) if state.messages else []
+        return StreamReport(
+            stream=OTLP,
+            incarnation=state.created_ns,
+            log_last_seq=state.last_seq,
+            written_seq=0 if position is None else position.written_seq,
+            log_time_ns=last[0].time_ns if last else None,
+            watermark_ns=None if position is None or position.log_time_ns == 0 else position.log_time_ns,
+            stored_bytes=state.bytes,
+            limit_bytes=self._limit_bytes,
+            points=points,
+        )
+
+    def _known(self, position: Position | None, unread: _Unread) -> set[str]:
+        written = set() if position is None else set(position.counts)
+        return {*self._tallies.tenants(), *written, *unread.points}
+
+    def _counts(self, tenant: str, position: Position | None, unread: _Unread) -> PointCounts:
+        stored = PointCounts() if position is None else position.counts.get(tenant, PointCounts())
+        waiting = PointCounts(logged=unread.points.get(tenant, 0))
+        return self._tallies.of(tenant).points.plus(stored).plus(waiting)
+
+    def _tenant(self, tenant: str, counts: dict[str, PointCounts], unread: _Unread) -> TenantReport:
+        tally = self._tallies.of(tenant)
+        oldest, newest = unread.oldest_ns.get(tenant), unread.newest_ns.get(tenant)
+        return TenantReport(
+            tenant=tenant,
+            points=counts.get(tenant, PointCounts()),
+            rejections=tuple(sorted(tally.rejections.items(), key=lambda item: (-item[1], item[0]))),
+            lag_ns=0 if oldest is None or newest is None else max(0, newest - oldest),
+            last_append_ns=newest if newest is not None else tally.last_append_ns,
+        )
+
+
+def _sees_all() -> bool:
+    """Whether the caller may see sums over all tenants."""
+    principal = current_principal()
+    return principal.platform or principal.token_id == "none"  # noqa: S105 - an id, not a secret
