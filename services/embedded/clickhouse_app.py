@@ -10,7 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 from services.embedded.clickhouse_engine import Engine
 from services.embedded.clickhouse_errors import ClickHouseError, ClientGoneError
-from services.embedded.clickhouse_exchange import Exchange, Headers, Receive, Scope, Send, send_whole
+from services.embedded.clickhouse_exchange import (
+    Exchange,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    header_value,
+    send_whole,
+)
 from services.embedded.clickhouse_request import check_login, header_map, parse_request
 from services.embedded.clickhouse_run import QueryRunner
 from services.embedded.clickhouse_sessions import Running, RunningQueries
@@ -44,7 +52,7 @@ class ClickHouseApp:
         path, method = scope["path"], scope["method"]
         plain: Headers = [(b"content-type", b"text/plain; charset=UTF-8")]
         if path in {"/ping", "/replicas_status"} or (
-            path == "/" and not scope["query_string"] and method != "POST"
+            path == "/" and not scope["query_string"] and method == "GET"
         ):
             await send_whole(send, 200, plain, b"Ok.\n")
         elif path not in {"/", "/query"}:
@@ -75,9 +83,9 @@ class ClickHouseApp:
         except ClickHouseError as error:
             await self._send_error(send, error, common)
             return
-        common.append((b"x-clickhouse-query-id", running.query_id.encode("utf-8", "replace")))
+        common.append((b"x-clickhouse-query-id", header_value(running.query_id)))
         zone = request.settings.get("session_timezone") or self._engine.timezone
-        common.append((b"x-clickhouse-timezone", zone.encode("utf-8", "replace")))
+        common.append((b"x-clickhouse-timezone", header_value(zone)))
         exchange = Exchange(request, running, receive=receive, send=send, common=common)
         try:
             await exchange.run(self._workers, self._runner, self._queries, on_gone=self._client_gone)

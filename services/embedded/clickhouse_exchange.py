@@ -117,7 +117,7 @@ class Exchange:
             (b"x-clickhouse-summary", head.summary().encode()),
         ]
         if head.format:
-            headers.append((b"x-clickhouse-format", head.format.encode("utf-8", "replace")))
+            headers.append((b"x-clickhouse-format", header_value(head.format)))
         return headers
 
     def _push(self, data: bytes) -> None:
@@ -165,6 +165,11 @@ async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> 
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def header_value(text: str) -> bytes:
+    """Text as a header value: what a client sent must not end the header and begin another."""
+    return "".join(char if char.isprintable() else "?" for char in text).encode()
 
 
 def exception_block(text: str, tag: str) -> bytes:

@@ -16,11 +16,6 @@ _HEADED_STEMS = frozenset(
     {"rowbinary", "tabseparated", "tsv", "tabseparatedraw", "tsvraw", "csv"}
     | {"jsoncompacteachrow", "jsoncompactstringseachrow"}
 )
-# Eight bytes before a Native block from revision 51903 on: BlockInfo{is_overflows=false, bucket_num=-1}, end.
-BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
-FIRST_REVISION_WITH_BLOCK_INFO = 51903
-# From this revision on every column carries a serialisation byte that the engine here does not write.
-FIRST_REVISION_WITH_SERIALISATION = 54454
 
 
 def content_type(fmt: str) -> str:
@@ -82,14 +77,15 @@ def _line_end(chunk: bytes, start: int, *, quoted: bool) -> int:
 
 
 def _binary_header_length(chunk: bytes, *, strings_per_column: int) -> int:
-    columns, position = _varint(chunk, 0)
+    columns, position = varint(chunk, 0)
     for _ in range(columns * strings_per_column):
-        size, position = _varint(chunk, position)
+        size, position = varint(chunk, position)
         position += size
     return position
 
 
-def _varint(data: bytes, position: int) -> tuple[int, int]:
+def varint(data: bytes, position: int) -> tuple[int, int]:
+    """Read a LEB128 number; returns it and the position after it."""
     value = shift = 0
     while True:
         byte = data[position]

@@ -58,7 +58,7 @@ def parse_request(method: str, query_string: bytes, headers: Mapping[str, str]) 
 
     Raises ClickHouseError for parameters that this server cannot honour.
     """
-    pairs = parse_qsl(query_string.decode("utf-8", "surrogateescape"), keep_blank_values=True)
+    pairs = _pairs(query_string)
     last = dict(pairs)
     if _flag(last.get("decompress", "")) or _flag(last.get("compress", "")):
         raise refuse(
@@ -129,8 +129,15 @@ def _credentials(query_string: bytes, headers: Mapping[str, str]) -> tuple[str, 
         return "", ""
     if "x-clickhouse-user" in headers or "x-clickhouse-key" in headers:
         return headers.get("x-clickhouse-user", "default"), headers.get("x-clickhouse-key", "")
-    last = dict(parse_qsl(query_string.decode("utf-8", "replace"), keep_blank_values=True))
+    last = dict(_pairs(query_string))
     return last.get("user", "default"), last.get("password", "")
+
+
+def _pairs(query_string: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query_string.decode("utf-8"), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise refuse(Code.BAD_ARGUMENTS, f"The URL is not UTF-8: {error}.") from error
 
 
 def _flag(value: str) -> bool:

@@ -17,6 +17,7 @@ from services.embedded import clickhouse_sql as sql_text
 from services.embedded.clickhouse_body import Body
 from services.embedded.clickhouse_engine import Engine, StatementClass, Statistics
 from services.embedded.clickhouse_errors import ClickHouseError, ClientGoneError, Code, refuse
+from services.embedded.clickhouse_native import block_prefix, prefix_blocks
 from services.embedded.clickhouse_request import QueryRequest
 from services.embedded.clickhouse_sessions import Handles, Lease, Running
 
@@ -82,7 +83,7 @@ class QueryRunner:
         """Execute and answer. Raises ClickHouseError before any output, ClientGoneError when nobody waits."""
         started = self._monotonic()
         # The statement is the URL's part, a line feed and the body.
-        parts = (request.query.encode("utf-8", "surrogateescape"), body.read_up_to(_STATEMENT_BYTES))
+        parts = (request.query.encode(), body.read_up_to(_STATEMENT_BYTES))
         prefix = b"\n".join(part for part in parts if part)
         # Latin-1 keeps one character per byte, so offsets into the text are offsets into the bytes.
         insert = sql_text.split_insert(prefix.decode("latin-1"))
@@ -104,13 +105,7 @@ class QueryRunner:
     ) -> None:
         word = sql_text.first_word(sql)
         fmt = sql_text.output_format(sql) or request.default_format or _DEFAULT_FORMAT
-        if fmt.lower() == "native" and request.native_revision >= formats.FIRST_REVISION_WITH_SERIALISATION:
-            raise refuse(
-                Code.NOT_IMPLEMENTED,
-                "The embedded server writes Native only below revision"
-                f" {formats.FIRST_REVISION_WITH_SERIALISATION}, not {request.native_revision}:"
-                " lower client_protocol_version or ask for another format.",
-            )
+        prefix = block_prefix(fmt, request.native_revision)
         streams = running.read_only and word in _STREAMED_WORDS and formats.chunks_concatenate(fmt)
         if streams and self._stream(lease, request, sql, fmt=fmt, reply=reply, started=started):
             return
@@ -119,8 +114,8 @@ class QueryRunner:
         statistics = Statistics()
         statistics.add(result)
         body = result.bytes()
-        if body and _with_block_info(request, fmt):
-            body = formats.BLOCK_INFO + body
+        if prefix:
+            body = prefix_blocks(self._engine, body, result.rows_read(), prefix)
         answered = fmt if running.read_only or body else ""
         reply.whole(Head(answered, statistics, self._monotonic() - started), body)
 
@@ -129,7 +124,7 @@ class QueryRunner:
     ) -> bool:
         """Answer chunk by chunk; False when the result is empty and its format still needs a header."""
         statistics = Statistics()
-        prefix = formats.BLOCK_INFO if _with_block_info(request, fmt) else b""
+        prefix = block_prefix(fmt, request.native_revision)
         chunks = _chunks(lease, request, sql, fmt=fmt, statistics=statistics, prefix=prefix)
         try:
             limit = _WAITED_RESULT_BYTES if request.wait_end_of_query else _WHOLE_RESULT_BYTES
@@ -183,7 +178,8 @@ def _insert(
         # The engine would stop at the semicolon and say nothing of what follows.
         _refuse_second_statement(lease.handle.classify(prefix.decode("utf-8", "replace")))
     sql = _decoded(prefix[: head.sql_end])
-    lease.handle.set({**_ATOMIC_INSERT, **{k: v for k, v in request.settings.items() if k in _ATOMIC_INSERT}})
+    atomic = {k: v for k, v in _ATOMIC_INSERT.items() if k not in request.settings}
+    lease.handle.set(atomic)
     # send_insert takes no parameters: they are set on the handle instead.
     lease.handle.set({f"param_{name}": value for name, value in request.params.items()})
     with lease.handle.insert(sql, head.format) as insert:
@@ -194,7 +190,11 @@ def _insert(
             data = body.read()
         if running.client_gone.is_set():
             raise ClientGoneError
-        return insert.finish()
+        statistics = insert.finish()
+    if lease.in_session:
+        # Blocks of this size are for bodies: an INSERT SELECT would hold its whole result in memory.
+        lease.handle.unset(atomic)
+    return statistics
 
 
 def _whole_text(prefix: bytes, body: Body) -> str:
@@ -223,6 +223,9 @@ def _check_statement(lease: Lease, request: QueryRequest, sql: str, running: Run
     if sql_text.writes_outfile(sql):
         raise refuse(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed.")
     # In this order: whoever notes that the client left sets its flag first and reads this one second.
+    if sql_text.reads_input(sql):
+        # The engine would find no body and store nothing, without an error.
+        raise refuse(Code.NOT_IMPLEMENTED, "The embedded server has no input(): INSERT ... FORMAT instead.")
     running.read_only = found.read_only
     if running.client_gone.is_set():
         raise ClientGoneError
@@ -245,7 +248,3 @@ def _readonly(request: QueryRequest) -> ClickHouseError:
     return refuse(
         Code.READONLY, "Cannot execute query in readonly mode." + (why if request.method != "POST" else "")
     )
-
-
-def _with_block_info(request: QueryRequest, fmt: str) -> bool:
-    return fmt.lower() == "native" and request.native_revision >= formats.FIRST_REVISION_WITH_BLOCK_INFO

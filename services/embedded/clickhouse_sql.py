@@ -59,16 +59,14 @@ def split_insert(text: str) -> InsertHead | None:
 
     Follows ParserInsertQuery: after `FORMAT name` blanks and one line feed are skipped, then data begins.
     """
-    previous = ""
-    opened = False
-    wanted_format = False
-    for index, token in enumerate(_tokens(text)):
-        if index == 0:
-            if token.word != "INSERT":
-                return None
-            format_start = 0
-            previous = token.word
-            continue
+    tokens = _tokens(text)
+    first = next(tokens, None)
+    if first is None or first.word != "INSERT":
+        return None
+    previous = first.word
+    opened = wanted_format = False
+    format_start = 0
+    for token in tokens:
         if wanted_format:
             return InsertHead(InsertKind.DATA, token.text, format_start, _data_start(text, token.end))
         names_something = previous in {"INTO", "TABLE", "FUNCTION", "."}
@@ -112,6 +110,18 @@ def writes_outfile(text: str) -> bool:
     previous = ""
     for token in _tokens(text):
         if token.word == "OUTFILE" and previous == "INTO":
+            return True
+        previous = token.word
+    return False
+
+
+def reads_input(text: str) -> bool:
+    """True when the statement calls input(), the table function that reads the request's body."""
+    if re.search(r"\binput\b", text, re.IGNORECASE) is None:
+        return False
+    previous = ""
+    for token in _tokens(text):
+        if token.text == "(" and previous == "INPUT":
             return True
         previous = token.word
     return False

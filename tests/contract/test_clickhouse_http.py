@@ -103,6 +103,20 @@ def test_a_streamed_format_has_its_header_once(http: httpx.Client, fmt: str, hea
     assert http.post("/", content=f"SELECT number AS n FROM numbers(0) FORMAT {fmt}").content == header
 
 
+@pytest.mark.parametrize("sql", ["CHECK TABLE {}", "SELECT * FROM {} ORDER BY a", "DESCRIBE {}"])
+def test_every_native_block_has_its_info_for_a_client_that_asks(http: httpx.Client, sql: str) -> None:
+    name = f"t_{uuid.uuid4().hex}"
+    http.post("/", content=f"CREATE TABLE {name} (a UInt8) ENGINE = MergeTree ORDER BY a PARTITION BY a")
+    http.post("/", content=f"INSERT INTO {name} SELECT number FROM numbers(9)")
+    info = bytes.fromhex("010002ffffffff00")
+    sql = sql.format(name)
+    plain = http.post("/", params={"default_format": "Native"}, content=sql).content
+    params = {"default_format": "Native", "client_protocol_version": "54405"}
+    marked = http.post("/", params=params, content=sql).content
+    assert marked.count(info) == (1 if sql.startswith("DESCRIBE") else 9)
+    assert sorted(marked.replace(info, b"")) == sorted(plain)  # CHECK answers part by part, in any order
+
+
 def test_parameters_are_bound_never_spliced(http: httpx.Client) -> None:
     hostile = "'; DROP TABLE x; --\t\\"
     answer = http.get(
@@ -226,6 +240,7 @@ def test_summary_headers_count(http: httpx.Client, table: str) -> None:
         ("INSERT INTO x FROM INFILE '/etc/passwd' FORMAT CSV", {}, 404, "78"),
         ("", {}, 400, "62"),
         ("SELECT 1", {"compress": "1"}, 501, "48"),
+        ("INSERT INTO FUNCTION null('a Int8') SELECT a FROM input('a Int8') FORMAT CSV", {}, 501, "48"),
     ],
 )
 def test_errors_have_the_status_of_the_server(
