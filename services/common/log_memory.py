@@ -11,11 +11,9 @@ from services.common.clock import Clock
 from services.common.errors import Aborted, InvalidArgument, NotFound, Unavailable
 from services.common.hints import Hint, wait_for_hint
 from services.common.kv_memory import MemoryKeyValue
-from services.common.log_port import MSG_ID_HEADER, Ack, Entry, StreamState
+from services.common.log_port import MAX_RECORD_BYTES, MSG_ID_HEADER, Ack, Entry, StreamState
 from services.common.streams import DUPLICATE_WINDOW_NS, STREAMS, check_subject
 from services.common.work_queue_memory import MemoryWorkQueue
-
-MAX_RECORD_BYTES = 8 << 20
 
 
 @dataclass(slots=True)

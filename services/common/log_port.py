@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 MSG_ID_HEADER = "Nats-Msg-Id"
+# The server's limit of 8 MiB counts headers too, and it cuts the connection of who exceeds it.
+MAX_RECORD_BYTES = (8 << 20) - 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,7 @@ class Job(Protocol):
 class WorkQueue(Protocol):
     """Work that is handed out at least once until somebody acknowledges it."""
 
-    async def publish(self, subject: str, data: bytes, *, msg_id: str) -> Ack:
+    async def publish(self, subject: str, data: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Ack:
         """Add work; errors as `Log.append`."""
         ...
 

@@ -26,7 +26,7 @@ from services.common.errors import (
     NotFound,
     Unavailable,
 )
-from services.common.log_port import MSG_ID_HEADER, Ack, Entry
+from services.common.log_port import MAX_RECORD_BYTES, MSG_ID_HEADER, Ack, Entry
 
 _T = TypeVar("_T")
 
@@ -46,8 +46,8 @@ _NO_MESSAGE = 10037
 _ATTEMPT_S = 2.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
-# A caller that asks for less must still get one honest attempt.
 DEFAULT_TIMEOUT_S = 5.0
+_HEADERS_BYTES = 4096
 
 
 class NatsApi:
@@ -76,6 +76,7 @@ class NatsApi:
         async def attempt(patience_s: float) -> Ack | None:
             return await self._publish_once(stream, subject, data, headers, patience_s)
 
+        self._check_size(data)
         try:
             await asyncio.wait_for(self._permits.acquire(), timeout_s)
         except TimeoutError:
@@ -170,15 +171,19 @@ class NatsApi:
             return await self.client.request(
                 subject, payload, timeout=patience_s, headers=dict(headers) or None
             )
-        except nats.errors.MaxPayloadError as err:
-            raise InvalidArgument(
-                f"a record of {len(payload)} bytes is larger than the log takes",
-                reason="RECORD_TOO_LARGE",
-            ) from err
         except nats.errors.BadSubjectError as err:
             raise InvalidArgument(f"{subject!r} is no subject", reason="BAD_SUBJECT") from err
         except (nats.errors.Error, OSError):
             return None
+
+    def _check_size(self, data: bytes) -> None:
+        """Also by what the connected server takes, which may be less than ours."""
+        limit = min(MAX_RECORD_BYTES, self.client.max_payload - _HEADERS_BYTES)
+        if len(data) > limit:
+            raise InvalidArgument(
+                f"a record of {len(data)} bytes is larger than the {limit} that the log takes",
+                reason="RECORD_TOO_LARGE",
+            )
 
     async def _publish_once(
         self, stream: str, subject: str, data: bytes, headers: Mapping[str, str], patience_s: float

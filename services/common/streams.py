@@ -28,6 +28,8 @@ CONTROL = "control"
 DUPLICATE_WINDOW_NS = 120 * 1_000_000_000
 _NAME_IN_USE = 10058
 _NO_ROOM = 10047
+# A cluster that starts elects its leaders first; 8 s were seen.
+_PATIENCE_S = 30.0
 
 
 class Retention(StrEnum):
@@ -145,9 +147,9 @@ def _common(name: str, subjects: str, max_bytes: int, config: StreamsConfig) -> 
 
 async def _ensure(api: NatsApi, declared: Mapping[str, object]) -> None:
     name = str(declared["name"])
-    answer = await api.request(f"STREAM.CREATE.{name}", declared)
+    answer = await api.request(f"STREAM.CREATE.{name}", declared, timeout_s=_PATIENCE_S)
     if _error_code(answer) == _NAME_IN_USE:
-        answer = await api.request(f"STREAM.UPDATE.{name}", declared)
+        answer = await api.request(f"STREAM.UPDATE.{name}", declared, timeout_s=_PATIENCE_S)
     if _error_code(answer) == _NO_ROOM:
         raise FailedPrecondition(
             f"the log server has no room for {declared['max_bytes']} bytes of {name}",

@@ -43,9 +43,10 @@ class NatsWorkQueue:
         bound = api.client.jetstream().pull_subscribe_bind(consumer, stream=stream)
         return cls(api, stream, await bound)
 
-    async def publish(self, subject: str, data: bytes, *, msg_id: str) -> Ack:
+    async def publish(self, subject: str, data: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Ack:
         """See `WorkQueue.publish`."""
-        return await self._api.publish(self._stream, subject, data, headers={MSG_ID_HEADER: msg_id})
+        headers = {MSG_ID_HEADER: msg_id}
+        return await self._api.publish(self._stream, subject, data, headers=headers, timeout_s=timeout_s)
 
     async def fetch(self, n: int, *, wait_s: float) -> Sequence["NatsJob"]:
         """See `WorkQueue.fetch`."""

@@ -32,7 +32,14 @@ class MemoryWorkQueue:
         self._seqs = itertools.count(1)
         self._hint = Hint()
 
-    async def publish(self, subject: str, data: bytes, *, msg_id: str) -> Ack:
+    async def publish(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        msg_id: str,
+        timeout_s: float = 5.0,  # noqa: ARG002 - it answers at once
+    ) -> Ack:
         """See `WorkQueue.publish`."""
         now_ns = self._clock.now_ns()
         known = self._ids.get(msg_id)

@@ -12,6 +12,7 @@ from services.common.clock import SystemClock
 from services.common.errors import Aborted, InvalidArgument, NotFound, Unavailable
 from services.common.log import Log
 from services.common.log_memory import MemoryEngine
+from services.common.log_port import MAX_RECORD_BYTES
 from tests.engines_nats import nats_engine
 
 _names = itertools.count()
@@ -159,9 +160,17 @@ async def test_large_records_come_back_whole(log: Log, subject: str) -> None:
     assert last.data == data
 
 
+async def test_the_largest_record_is_stored(log: Log, subject: str) -> None:
+    ack = await log.append(
+        "AUDIT", subject, bytes(MAX_RECORD_BYTES), msg_id=subject, expect_last_subject_seq=0
+    )
+
+    assert len((await log.read("AUDIT", ack.seq))[0].data) == MAX_RECORD_BYTES
+
+
 async def test_a_record_over_the_limit_is_refused(log: Log, subject: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        await log.append("AUDIT", subject, bytes((8 << 20) + 1), msg_id=subject)
+        await log.append("AUDIT", subject, bytes(MAX_RECORD_BYTES + 1), msg_id=subject)
 
     assert caught.value.reason == "RECORD_TOO_LARGE"
 
