@@ -17,7 +17,7 @@ from services.common.settings import Settings
 
 def token_document(token, *, revoked):
     spec = {"token_id": token.token_id, "tenant": "acme", "role": "reader", "sha256": token.sha256}
-    named = {"kind": "Token", "tenant": "acme", "name": token.token_id}
+    named = {"kind": "Token", "name": token.token_id}
     return document_from_json({**named, "spec": {**spec, "revoked": revoked}})
 
 
