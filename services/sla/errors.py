@@ -1,6 +1,6 @@
 """What the SLA service refuses, named. Each is a child of one outcome of `services.common.errors`."""
 
-from services.common.errors import FailedPrecondition, InvalidArgument, NotFound
+from services.common.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
 
 class ObjectiveNotFound(NotFound):
@@ -43,3 +43,9 @@ class ObjectiveHasNoData(FailedPrecondition):
     """Nothing has been computed for the objective yet."""
 
     default_reason = "OBJECTIVE_HAS_NO_DATA"
+
+
+class StoreDown(Unavailable):
+    """The store of points or slices does not answer."""
+
+    default_reason = "STORE_DOWN"

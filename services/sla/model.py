@@ -255,4 +255,5 @@ class SliceColumns:
     bounds: Floats
     sealed: NDArray[np.bool_]
     revision: Ints
+    known_at_ms: Ints
     seq: Ints

@@ -68,6 +68,7 @@ class Slicer:
         self._region = region
         self._lease = Lease(kv, clock, name=SHARD, holder=holder)
         self._reported_ns = 0
+        self._log_seq = 0
 
     async def run(self) -> None:
         """Lead whenever possible, until cancelled."""
@@ -109,8 +110,8 @@ class Slicer:
                 continue
             try:
                 batch.append(applied_from_json(entry.data))
-            except (ValueError, KeyError, TypeError) as err:
-                _logger.error("APPLIED record %d cannot be read and is skipped: %s", entry.seq, err)
+            except (ValueError, KeyError, TypeError):
+                _logger.exception("APPLIED record %d cannot be read and is skipped", entry.seq)
         return batch
 
     async def _publish(self, writer: FencedWriter, plan: Plan, seq: int) -> None:
@@ -159,6 +160,8 @@ class Slicer:
         if entry is None:
             return 0
         place = json.loads(entry.value)
+        self._reported_ns = int(place["watermark_ns"])
+        self._log_seq = int(place["log_seq"])
         if place["region"] == self._region:
             return int(place["seq"])
         seq = 0
@@ -171,8 +174,15 @@ class Slicer:
         return seq
 
     def _place(self, seq: int, batch: Sequence[Applied]) -> bytes:
-        log_seq = batch[-1].last_seq if batch else 0
-        return json.dumps({"region": self._region, "seq": seq, "log_seq": log_seq}).encode()
+        if batch:
+            self._log_seq = batch[-1].last_seq
+        place = {
+            "region": self._region,
+            "seq": seq,
+            "log_seq": self._log_seq,
+            "watermark_ns": self._reported_ns,
+        }
+        return json.dumps(place).encode()
 
 
 def _epoch(token: int) -> bytes:

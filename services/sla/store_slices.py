@@ -89,8 +89,8 @@ def _messages(entries: list[Entry]) -> list[tuple[SliceMessage, int]]:
     for entry in entries:
         try:
             message = message_from_json(entry.data)
-        except (ValueError, KeyError, TypeError) as err:
-            _logger.error("SLICES record %d cannot be read and is skipped: %s", entry.seq, err)
+        except (ValueError, KeyError, TypeError):
+            _logger.exception("SLICES record %d cannot be read and is skipped", entry.seq)
             continue
         if message is not None:
             found.append((message, entry.seq))

@@ -1,0 +1,80 @@
+"""Columns of points from single ones and from several reads: what both adapters need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.sla.model import PointKind, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One histogram point as it was received. start_ms 0 and bits as the tables have them."""
+
+    series_id: int
+    ts_ms: int
+    count: int
+    counts: tuple[int, ...] = ()
+    start_ms: int = 0
+    bits: int = 0
+    flags: int = 0
+    bounds: tuple[float, ...] = ()
+    scale: int = 0
+    offset: int = 0
+    zero_count: int = 0
+    zero_threshold: float = 0.0
+
+
+def signed(series_id: int) -> int:
+    """The int64 with the bits of a UInt64, as arrays hold ids."""
+    return series_id - (1 << 64) if series_id >= 1 << 63 else series_id
+
+
+def rows_of(kind: PointKind, points: Sequence[Point]) -> Rows:
+    """Single points as columns."""
+    smooth = points if kind is PointKind.EXPONENTIAL else ()
+
+    def ints(values: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return np.array(values, np.int64)
+
+    return Rows(
+        kind=kind,
+        series=ints([signed(p.series_id) for p in points]),
+        start=ints([p.start_ms for p in points]),
+        ts=ints([p.ts_ms for p in points]),
+        bits=ints([p.bits for p in points]),
+        count=ints([p.count for p in points]),
+        at=_starts([len(p.counts) for p in points]),
+        counts=ints([n for p in points for n in p.counts]),
+        scale=ints([p.scale for p in smooth]),
+        offset=ints([p.offset for p in smooth]),
+        zero_count=ints([p.zero_count for p in smooth]),
+        zero_threshold=np.array([p.zero_threshold for p in smooth], np.float64),
+        bounds=np.array([b for p in points for b in p.bounds], np.float64),
+        bounds_at=_starts([len(p.bounds) for p in points]),
+    )
+
+
+def joined(first: Rows, second: Rows) -> Rows:
+    """The points of both."""
+    return Rows(
+        kind=first.kind,
+        series=np.concatenate((first.series, second.series)),
+        start=np.concatenate((first.start, second.start)),
+        ts=np.concatenate((first.ts, second.ts)),
+        bits=np.concatenate((first.bits, second.bits)),
+        count=np.concatenate((first.count, second.count)),
+        at=np.concatenate((first.at, second.at[1:] + first.at[-1])),
+        counts=np.concatenate((first.counts, second.counts)),
+        scale=np.concatenate((first.scale, second.scale)),
+        offset=np.concatenate((first.offset, second.offset)),
+        zero_count=np.concatenate((first.zero_count, second.zero_count)),
+        zero_threshold=np.concatenate((first.zero_threshold, second.zero_threshold)),
+        bounds=np.concatenate((first.bounds, second.bounds)),
+        bounds_at=np.concatenate((first.bounds_at, second.bounds_at[1:] + first.bounds_at[-1])),
+    )
+
+
+def _starts(lengths: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.concatenate(([0], np.cumsum(np.array(lengths, np.int64)))).astype(np.int64)

@@ -1,0 +1,290 @@
+"""One suite for the ports of the SLA service: the memory adapters and real ClickHouse."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from services.common.clickhouse import ClickHouseConfig, Database
+from services.common.clock import ManualClock
+from services.common.migrations import load_migrations, migrate
+from services.common.native import Block
+from services.common.native_columns import Arrays, CodedStrings, Maps
+from services.sla.clickhouse import ClickHousePointReader, ClickHouseSliceStore, metric_id
+from services.sla.columns import revision_at
+from services.sla.memory import MemoryPointReader, MemorySliceStore
+from services.sla.model import Distribution, DistributionKind, PointKind, Revision, Rows, Series, Slice
+from services.sla.ports import PointReader, SliceStore
+from services.sla.rows_build import Point
+from tests.engines import EmbeddedClickHouse
+
+pytestmark = pytest.mark.engines
+
+TENANT = "acme"
+METRIC = "http.server.request.duration"
+# Midnight of today: the tables drop what is older than 30 days.
+T0 = int(time.time()) // 86_400 * 86_400_000
+BIG = -3  # a UInt64 id above 2**63, as int64
+
+CUMULATIVE = Series(11, 7, PointKind.EXPONENTIAL, False, "s", {"http.route": "/a"}, {"service.name": "shop"})
+DELTA = replace(CUMULATIVE, series_id=BIG, delta=True, attributes={})
+STEPPED = replace(CUMULATIVE, series_id=13, kind=PointKind.EXPLICIT, unit="ms")
+
+
+@dataclass
+class Stores:
+    reader: PointReader
+    slices: SliceStore
+    memory: MemoryPointReader | None
+    database: Database | None
+
+    async def put(self, tenant: str, series: Series, *points: Point) -> None:
+        points = tuple(replace(point, series_id=series.series_id) for point in points)
+        if self.memory is not None:
+            self.memory.put(tenant, METRIC, series, *points)
+        if self.database is not None:
+            await insert_series(self.database, tenant, series, points)
+            await insert_points(self.database, tenant, series.kind, points)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "clickhouse"])
+async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    if request.param == "memory":
+        memory = MemoryPointReader()
+        yield Stores(memory, MemorySliceStore(), memory, None)
+        return
+    server = request.getfixturevalue("server")
+    name = f"t_{abs(hash(request.node.name)):x}"
+    database = Database(ClickHouseConfig.from_url(server.url, name))
+    await migrate(database, load_migrations(), ManualClock())
+    yield Stores(ClickHousePointReader(database), ClickHouseSliceStore(database), None, database)
+    await database.command(f"DROP DATABASE `{name}`")
+    await database.close()
+
+
+def unsigned(values: list[int]) -> np.ndarray:
+    return np.array(values, np.int64).view(np.uint64)
+
+
+async def insert_series(database: Database, tenant: str, series: Series, points: tuple[Point, ...]) -> None:
+    days = sorted({point.ts_ms // 86_400_000 for point in points})
+    n = len(days)
+    block = (
+        Block()
+        .add("tenant", "String", CodedStrings.constant(tenant, n))
+        .add("metric", "String", CodedStrings.constant(METRIC, n))
+        .add("metric_id", "UInt32", np.full(n, metric_id(METRIC), np.uint32))
+        .add("series_id", "UInt64", unsigned([series.series_id] * n))
+        .add("sender_id", "UInt64", unsigned([series.sender_id] * n))
+        .add("day", "Date", np.array(days, np.uint16))
+        .add("type", "Enum8('histogram' = 3, 'exp_histogram' = 4)", np.full(n, int(series.kind), np.int8))
+        .add("temporality", "Enum8('delta' = 1, 'cumulative' = 2)", np.full(n, 2 - series.delta, np.int8))
+        .add("unit", "String", CodedStrings.constant(series.unit, n))
+        .add("attributes", "Map(String, String)", Maps.of([series.attributes] * n))
+        .add("resource_attributes", "Map(String, String)", Maps.of([series.resource] * n))
+        .add("first_seen", "DateTime64(3, 'UTC')", np.full(n, min(p.ts_ms for p in points)))
+        .add("last_seen", "DateTime64(3, 'UTC')", np.full(n, max(p.ts_ms for p in points)))
+    )
+    await database.insert_native("series", block.to_bytes(), block.names, query_id=f"s-{id(block)}")
+
+
+async def insert_points(database: Database, tenant: str, kind: PointKind, points: tuple[Point, ...]) -> None:
+    for point in points:
+        block = (
+            Block()
+            .add("tenant", "String", [tenant])
+            .add("metric_id", "UInt32", np.array([metric_id(METRIC)], np.uint32))
+            .add("series_id", "UInt64", unsigned([point.series_id]))
+            .add("ts", "DateTime64(3, 'UTC')", np.array([point.ts_ms]))
+            .add("start", "DateTime64(3, 'UTC')", np.array([point.start_ms]))
+            .add("flags", "UInt32", np.array([point.flags], np.uint32))
+            .add("bits", "UInt8", np.array([point.bits], np.uint8))
+            .add("count", "UInt64", np.array([point.count], np.uint64))
+        )
+        if kind is PointKind.EXPONENTIAL:
+            block.add("scale", "Int32", np.array([point.scale], np.int32))
+            block.add("zero_count", "UInt64", np.array([point.zero_count], np.uint64))
+            block.add("zero_threshold", "Float64", np.array([point.zero_threshold]))
+            block.add("positive_offset", "Int32", np.array([point.offset], np.int32))
+            block.add("positive_counts", "Array(UInt64)", Arrays.of([point.counts], np.uint64))
+        else:
+            block.add("bounds", "Array(Float64)", Arrays.of([point.bounds], np.float64))
+            block.add("counts", "Array(UInt64)", Arrays.of([point.counts], np.uint64))
+        table = "exp_histograms" if kind is PointKind.EXPONENTIAL else "histograms"
+        await database.insert_native(table, block.to_bytes(), block.names, query_id=f"p-{id(block)}")
+
+
+def smooth(ts_s: float, count: int, *, start_s: float = 0, **more: object) -> Point:
+    return Point(
+        0, T0 + round(ts_s * 1000), count, (count - 1, 1), T0 + round(start_s * 1000), scale=3, **more
+    )
+
+
+def times(rows: Rows) -> list[float]:
+    return sorted((ts - T0) / 1000 for ts in rows.ts.tolist())
+
+
+async def test_rows_hold_the_range_its_predecessors_and_its_successors(stores: Stores) -> None:
+    await stores.put(TENANT, CUMULATIVE, *(smooth(s, s + 2) for s in (5, 10, 15, 20, 25, 30, 35)))
+
+    rows = await stores.reader.rows(
+        TENANT, METRIC, PointKind.EXPONENTIAL, low_ms=T0 + 10_000, high_ms=T0 + 20_000
+    )
+
+    assert set(times(rows)) == {10, 15, 20, 25}
+
+
+async def test_a_predecessor_is_found_however_far_back_it_is(stores: Stores) -> None:
+    await stores.put(TENANT, CUMULATIVE, smooth(-50_000, 4, start_s=-60_000), smooth(5, 9, start_s=-60_000))
+
+    rows = await stores.reader.rows(TENANT, METRIC, PointKind.EXPONENTIAL, low_ms=T0, high_ms=T0 + 10_000)
+
+    assert set(times(rows)) == {-50_000, 5}
+
+
+async def test_a_delta_that_reaches_back_into_the_range_is_found(stores: Stores) -> None:
+    await stores.put(TENANT, DELTA, smooth(30, 5, start_s=5), smooth(40, 5, start_s=30))
+
+    rows = await stores.reader.rows(TENANT, METRIC, PointKind.EXPONENTIAL, low_ms=T0, high_ms=T0 + 10_000)
+
+    assert times(rows) == [30]
+    assert rows.series.tolist() == [BIG]
+
+
+async def test_every_column_of_a_point_comes_back(stores: Stores) -> None:
+    await stores.put(
+        TENANT,
+        CUMULATIVE,
+        Point(0, T0 + 5, 12, (4, 0, 6), T0, bits=2, scale=-3, offset=-7, zero_count=2, zero_threshold=0.5),
+    )
+    await stores.put(TENANT, STEPPED, Point(0, T0 + 5, 3, (1, 2), T0, bounds=(2.5,)))
+
+    exponential = await stores.reader.rows(TENANT, METRIC, PointKind.EXPONENTIAL, low_ms=T0, high_ms=T0 + 10)
+    explicit = await stores.reader.rows(TENANT, METRIC, PointKind.EXPLICIT, low_ms=T0, high_ms=T0 + 10)
+
+    assert exponential.bits.tolist() == [2]
+    assert exponential.scale.tolist() == [-3]
+    assert exponential.offset.tolist() == [-7]
+    assert exponential.zero_count.tolist() == [2]
+    assert exponential.zero_threshold.tolist() == [0.5]
+    assert exponential.at.tolist() == [0, 3]
+    assert exponential.counts.tolist() == [4, 0, 6]
+    assert explicit.bounds.tolist() == [2.5]
+    assert explicit.counts.tolist() == [1, 2]
+    assert explicit.count.tolist() == [3]
+
+
+async def test_a_point_without_recorded_value_is_an_export_but_no_row(stores: Stores) -> None:
+    await stores.put(TENANT, CUMULATIVE, smooth(5, 9, flags=1))
+
+    rows = await stores.reader.rows(TENANT, METRIC, PointKind.EXPONENTIAL, low_ms=T0, high_ms=T0 + 10_000)
+
+    assert len(rows) == 0
+
+
+async def test_exports_name_known_starts_only_and_the_next_report(stores: Stores) -> None:
+    await stores.put(TENANT, CUMULATIVE, smooth(5, 9, start_s=1), smooth(40, 9), smooth(50, 9))
+    await stores.put(TENANT, STEPPED, Point(0, T0 + 6_000, 3, (1, 2), T0 + 6_000, bits=2, bounds=(2.5,)))
+
+    exports = await stores.reader.exports(TENANT, METRIC, low_ms=T0, high_ms=T0 + 10_000)
+
+    found = set(zip(exports.series.tolist(), exports.ts.tolist(), exports.start.tolist(), strict=True))
+    assert found == {(11, T0 + 5_000, T0 + 1_000), (11, T0 + 40_000, T0), (13, T0 + 6_000, 0)}
+
+
+async def test_series_come_with_their_attributes_and_once(stores: Stores) -> None:
+    await stores.put(TENANT, CUMULATIVE, smooth(5, 9), smooth(-100_000, 9))
+    await stores.put(TENANT, DELTA, smooth(5, 9))
+    await stores.put(TENANT, STEPPED, Point(0, T0, 3, (3,)))
+
+    found = await stores.reader.series(TENANT, METRIC)
+
+    assert sorted(found, key=lambda one: one.series_id) == [DELTA, CUMULATIVE, STEPPED]
+
+
+async def test_extent_covers_all_points(stores: Stores) -> None:
+    assert await stores.reader.extent(TENANT, METRIC) is None
+
+    await stores.put(TENANT, CUMULATIVE, smooth(5, 9), smooth(-100_000, 9))
+
+    assert await stores.reader.extent(TENANT, METRIC) == (T0 - 100_000_000, T0 + 5_000)
+
+
+async def test_another_tenants_points_are_not_there(stores: Stores) -> None:
+    await stores.put("umbra", CUMULATIVE, smooth(5, 9))
+
+    assert list(await stores.reader.series(TENANT, METRIC)) == []
+    assert await stores.reader.extent(TENANT, METRIC) is None
+    rows = await stores.reader.rows(TENANT, METRIC, PointKind.EXPONENTIAL, low_ms=T0, high_ms=T0 + 10_000)
+    assert len(rows) == 0
+    exports = await stores.reader.exports(TENANT, METRIC, low_ms=T0, high_ms=T0 + 10_000)
+    assert len(exports.ts) == 0
+
+
+EXPONENTIAL = Distribution(DistributionKind.EXPONENTIAL, (3, 0, 4), scale=-2, offset=-9, zero_count=1)
+EXPLICIT = Distribution(DistributionKind.EXPLICIT, (3, 5), bounds=(0.25,))
+
+
+def revision(k: int, number: int = 1, **more: object) -> Revision:
+    slice_ = Slice(T0 + k * 10_000, 10_000, good=8, total=9, up_ns=4 * 10**9, no_data_ns=6 * 10**9)
+    return Revision(replace(slice_, **more), number, T0 + number * 1000)
+
+
+async def test_the_highest_revision_of_each_start_is_current(stores: Stores) -> None:
+    await stores.slices.store(TENANT, [("gold/a", revision(0)), ("gold/a", revision(1))], seq=3)
+    await stores.slices.store(TENANT, [("gold/a", revision(0, 2, distribution=EXPONENTIAL))], seq=4)
+    await stores.slices.store(TENANT, [("gold/b", revision(0, distribution=EXPLICIT, sealed=True))], seq=5)
+
+    assert await stores.slices.current(TENANT, "gold/a", low_ms=T0, high_ms=T0 + 20_000) == [
+        revision(0, 2, distribution=EXPONENTIAL),
+        revision(1),
+    ]
+    assert await stores.slices.current(TENANT, "gold/b", low_ms=T0, high_ms=T0 + 20_000) == [
+        revision(0, distribution=EXPLICIT, sealed=True)
+    ]
+
+
+async def test_a_range_holds_its_start_and_not_its_end(stores: Stores) -> None:
+    await stores.slices.store(TENANT, [("gold/a", revision(k)) for k in range(4)], seq=3)
+
+    found = await stores.slices.current(TENANT, "gold/a", low_ms=T0 + 10_000, high_ms=T0 + 30_000)
+
+    assert [one.slice.start_ms - T0 for one in found] == [10_000, 20_000]
+
+
+async def test_storing_again_changes_nothing(stores: Stores) -> None:
+    batch = [("gold/a", revision(k)) for k in range(3)]
+    await stores.slices.store(TENANT, batch, seq=3)
+    await stores.slices.store(TENANT, [("gold/a", revision(0, 2))], seq=4)
+    await stores.slices.store(TENANT, batch, seq=3)
+
+    found = await stores.slices.columns(TENANT, "gold/a", low_ms=0, high_ms=T0 * 2)
+
+    assert [revision_at(found, k) for k in range(3)] == [revision(0, 2), revision(1), revision(2)]
+    assert found.seq.tolist() == [4, 3, 3]
+
+
+async def test_as_of_shows_what_was_known_then(stores: Stores) -> None:
+    await stores.slices.store(TENANT, [("gold/a", revision(0)), ("gold/a", revision(0, 2, good=1))], seq=3)
+
+    found = await stores.slices.current(TENANT, "gold/a", low_ms=T0, high_ms=T0 + 10_000, as_of_ms=T0 + 1_000)
+
+    assert found == [revision(0)]
+    assert await stores.slices.span(TENANT, "gold/a", as_of_ms=T0 + 500) is None
+
+
+async def test_the_span_reaches_from_the_first_to_the_last_and_names_the_last_sealed(stores: Stores) -> None:
+    assert await stores.slices.span(TENANT, "gold/a") is None
+
+    await stores.slices.store(TENANT, [("gold/a", revision(k, sealed=k < 2)) for k in range(4)], seq=3)
+
+    assert await stores.slices.span(TENANT, "gold/a") == (T0, T0 + 40_000, T0 + 20_000)
+    assert await stores.slices.span("umbra", "gold/a") is None
