@@ -44,7 +44,7 @@ def up(
     with told_to_people(options.errors):
         documents = load_documents(config) if config else []
         ports = Ports.standard() if port_base is None else Ports.from_base(port_base)
-        asyncio.run(run_up(DataDir(data_dir.resolve()), ports, documents))
+        asyncio.run(run_up(DataDir(data_dir.resolve()), ports, platform_of(documents), config or []))
 
 
 def status(
@@ -70,7 +70,7 @@ def status(
         raise typer.Exit(EXIT_FAILED)
 
 
-async def run_up(files: DataDir, ports: Ports, documents: Sequence[Document]) -> None:
+async def run_up(files: DataDir, ports: Ports, platform: Platform, config: Sequence[Path]) -> None:
     """Run until SIGTERM or Ctrl-C.
 
     Raises:
@@ -85,11 +85,11 @@ async def run_up(files: DataDir, ports: Ports, documents: Sequence[Document]) ->
     lock = DirectoryLock(files.lock_file)
     lock.acquire()
     try:
-        plan = build_plan(platform_of(documents), files, ports, environ=os.environ)  # noqa: TID251 - children inherit it
+        plan = build_plan(platform, files, ports, environ=os.environ)  # noqa: TID251 - children inherit it
         check_ports(ports, plan.own_ports)
         supervisor = Supervisor(plan, files, clock=SystemClock(), tell=_tell)
         try:
-            await _start(supervisor, plan.connect["nats"], documents, stop)
+            await _start(supervisor, plan.connect["nats"], config, stop)
             if not stop.is_set():
                 print_table(supervisor)
                 _print_next(files.root)
@@ -101,14 +101,12 @@ async def run_up(files: DataDir, ports: Ports, documents: Sequence[Document]) ->
         lock.release()
 
 
-async def _start(
-    supervisor: Supervisor, nats_url: str, documents: Sequence[Document], stop: asyncio.Event
-) -> None:
+async def _start(supervisor: Supervisor, nats_url: str, config: Sequence[Path], stop: asyncio.Event) -> None:
     async def start() -> None:
         with options.console.status("Starting the engines and services ..."):
             await supervisor.start(timeout_s=_START_TIMEOUT_S)
-        if documents:
-            await config_command.apply_all(nats_url, list(documents))
+        if config:
+            await config_command.apply_files(nats_url, config)
 
     starting = asyncio.create_task(start())
     stopping = asyncio.create_task(stop.wait())

@@ -24,7 +24,6 @@ from services.cli.demo.configuration import COMPANIES, FAULTY, CompanyPlan
 from services.cli.demo.ledger import acknowledged_points, first_failure_ns, stored_points
 from services.cli.demo.webhook import Received, WebhookReceiver
 from services.common.clock import SystemClock
-from services.common.documents import load_documents
 from services.common.errors import FailedPrecondition, Unavailable
 from services.embedded.layout import HOST, STANDARD_PORTS, DataDir
 from services.embedded.ports import holder_of
@@ -96,7 +95,7 @@ class Demo:
     async def _apply(self, company: CompanyPlan, webhook_url: str) -> None:
         path = self.root / f"{company.tenant}.yaml"
         path.write_text(company.documents(webhook_url))
-        await config_command.apply_all(self.connection.address("nats"), load_documents([path]))
+        await config_command.apply_files(self.connection.address("nats"), [path])
 
     def _start_company(self, company: CompanyPlan, secret: str) -> None:
         otel = dict(
