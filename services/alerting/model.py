@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from types import MappingProxyType
 
 Labels = Mapping[str, str]
-NO_LABELS: Labels = MappingProxyType({})
 
 
 class State(StrEnum):

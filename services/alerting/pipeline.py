@@ -6,12 +6,12 @@ silence, rate) get their own place in `STAGES`; nothing stands in for them until
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import blake2b
 
 from services.alerting.labels import group_text
-from services.alerting.model import NO_LABELS, Labels, Transition
+from services.alerting.model import Labels, Transition
 from services.alerting.ports import Receiver
 
 GROUP_BY = ("alertname", "tenant")
@@ -55,7 +55,7 @@ class Candidate:
     alerts_seq: int
     receiver: Receiver
     queued: Queued | None
-    group_labels: Labels = NO_LABELS
+    group_labels: Labels = field(default_factory=dict)
     reason: Reason = Reason.NO_ALERT
     """Why it is to be sent: what the last stage with an opinion said."""
 

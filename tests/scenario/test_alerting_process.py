@@ -1,0 +1,82 @@
+"""Alerting as a process on real engines: one firing and one resolved, whatever is killed when."""
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.common.clock import SystemClock
+from services.common.log import NatsEngine, connect_nats
+from tests.engines_nats import EmbeddedNats
+from tests.scenario.alerting_process import AlertingProcess, Receiver, apply_documents, until
+from tests.unit.alerting.slices_text import message, piece
+
+pytestmark = pytest.mark.engines
+
+SLICE_MS = 1000
+
+
+class Stream:
+    """Publishes slices of one second each, as fast as the test wants: log time is data."""
+
+    def __init__(self, engine: NatsEngine) -> None:
+        self._engine = engine
+        self._at_ms = SystemClock().now_ns() // 1_000_000 // SLICE_MS * SLICE_MS - 600_000
+
+    async def publish(self, *, good: int, bad: int, slices: int) -> None:
+        for _ in range(slices):
+            slice_ = piece(start_ms=self._at_ms, length_ms=SLICE_MS, good=good, bad=bad)
+            self._at_ms += SLICE_MS
+            data = message(slice_, watermark_ms=self._at_ms)
+            await self._engine.log.append("SLICES", "slices.0", data, msg_id=uuid.uuid4().hex)
+
+
+class Place:
+    """Engines, configuration, receiver and the process."""
+
+    def __init__(self, engine: NatsEngine, receiver: Receiver, process: AlertingProcess) -> None:
+        self.engine = engine
+        self.receiver = receiver
+        self.process = process
+        self.stream = Stream(engine)
+
+    def check(self) -> None:
+        """One firing and one resolved, each delivered, repeats only with the same key."""
+        assert len(self.receiver.keys("firing")) == 1
+        assert len(self.receiver.keys("resolved")) == 1
+        assert self.receiver.keys("firing") != self.receiver.keys("resolved")
+        order = [post.payload["status"] for post in self.receiver.posts if post.answered]
+        assert order.index("firing") < order.index("resolved")
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    nats = EmbeddedNats(tmp_path / "nats")
+    await nats.start()
+    receiver = Receiver()
+    await receiver.open()
+    engine = await connect_nats(nats.url, clock=SystemClock(), timeout_s=10)
+    await engine.ensure_streams()
+    await apply_documents(engine, tmp_path, port=receiver.port)
+    # Nobody listens there: alerting must not need ClickHouse for an alert.
+    process = AlertingProcess(nats_url=nats.url, clickhouse_url="http://127.0.0.1:9", directory=tmp_path)
+    try:
+        yield Place(engine, receiver, process)
+    finally:
+        process.stop()
+        await receiver.close()
+        await engine.close()
+        await nats.stop()
+
+
+async def test_fires_and_resolves_once_each(place: Place) -> None:
+    place.process.start()
+    await place.stream.publish(good=100, bad=0, slices=20)
+    await place.stream.publish(good=0, bad=100, slices=5)
+    await until(lambda: bool(place.receiver.keys("firing")), within_s=30, why=place.process.why)
+    await place.stream.publish(good=100, bad=0, slices=10)
+    await until(lambda: bool(place.receiver.keys("resolved")), within_s=30, why=place.process.why)
+
+    assert [post.payload["status"] for post in place.receiver.posts] == ["firing", "resolved"]
+    place.check()
