@@ -121,7 +121,7 @@ class Collector:
         tenants = Tenants(
             log=self.engine.log, feed=self.feed, clock=self.clock, random_bytes=secrets.token_bytes
         )
-        return CollectorServicer(status=status, tenants=tenants)
+        return CollectorServicer(status=status, tenants=tenants)  # type: ignore[abstract]  # in the stubs only
 
     async def _write(self) -> None:
         region = self.config.settings.region

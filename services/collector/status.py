@@ -4,6 +4,8 @@ Reads the log, the writer's position and the tallies, never the store: the answe
 ClickHouse is down. Counts of what is not yet written come from the heads of the unread records.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from services.collector.model import (

@@ -1,0 +1,127 @@
+"""The collector as its own process, for tests that need to kill it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.engines_nats import free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+EXPORT_METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+
+_START_S = 30.0
+_STOP_S = 15.0
+
+
+class CollectorProcess:
+    """`python -m services.collector.main` over real engines; `start` again after `kill9` or `stop`.
+
+    `otlp_port` and `admin_port` are chosen once and kept over restarts. What it logs is in
+    `<data_dir>/collector.log`.
+    """
+
+    def __init__(
+        self,
+        nats_url: str,
+        clickhouse_url: str,
+        data_dir: Path,
+        *,
+        auth: str = "none",
+        region: str = "local",
+        environ: dict[str, str] | None = None,
+    ) -> None:
+        self.otlp_port = free_port()
+        self.admin_port = free_port()
+        self.data_dir = data_dir
+        self._environ = {
+            "THREENINES_NATS_URL": nats_url,
+            "THREENINES_CLICKHOUSE_URL": clickhouse_url,
+            "THREENINES_DATA_DIR": str(data_dir),
+            "THREENINES_AUTH": auth,
+            "THREENINES_REGION": region,
+            "THREENINES_OTLP_LISTEN": f"127.0.0.1:{self.otlp_port}",
+            "THREENINES_COLLECTOR_LISTEN": f"127.0.0.1:{self.admin_port}",
+            "THREENINES_DRAIN_S": "2",
+            **(environ or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def otlp_address(self) -> str:
+        """Where OTLP/gRPC is served."""
+        return f"127.0.0.1:{self.otlp_port}"
+
+    @property
+    def admin_address(self) -> str:
+        """Where CollectorService is served."""
+        return f"127.0.0.1:{self.admin_port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running collector."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What it logged so far, over all its lives."""
+        path = self.data_dir / "collector.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def start(self) -> None:
+        """Start the process; does not wait (`wait_serving` does)."""
+        assert self._process is None, "already started"
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        environ = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}", **self._environ}
+        with (self.data_dir / "collector.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services.collector.main"],
+                cwd=ROOT,
+                env=environ,
+                stdout=log,
+                stderr=log,
+            )
+
+    async def wait_serving(self, service: str = "", *, timeout_s: float = _START_S) -> None:
+        """Return when health says SERVING."""
+        async with grpc.aio.insecure_channel(self.admin_address) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            async with asyncio.timeout(timeout_s):
+                while not await self._serving(stub, service):  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.05)
+
+    async def _serving(self, stub: health_pb2_grpc.HealthStub, service: str) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"the collector does not run:\n{self.log[-4000:]}")
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=2)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def kill9(self) -> None:
+        """SIGKILL, as a crash."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int | None:
+        """SIGTERM; the exit code (None when it did not run)."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int | None:
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+        try:
+            return process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
