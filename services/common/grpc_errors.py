@@ -17,7 +17,7 @@ import grpc
 
 from services.common import errors
 from services.common.errors import InvalidArgument, NotBuilt, ThreeninesError
-from services.common.grpc_details import DETAILS_KEY, DOMAIN, clipped, status_proto
+from services.common.grpc_details import DETAILS_KEY, clipped, status_proto
 
 _log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ async def _answer_unexpected(context: Any, error: Exception, method: str) -> NoR
     shown = ThreeninesError(
         f"internal error; its id in the server's log is {error_id}",
         reason="INTERNAL",
-        metadata={"error_id": error_id, "domain": DOMAIN},
+        metadata={"error_id": error_id},
     )
     await _abort(context, grpc.StatusCode.INTERNAL, shown)
 
