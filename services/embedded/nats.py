@@ -7,7 +7,7 @@ every message is not a log. This module starts no process; the supervisor and th
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -35,7 +35,7 @@ class NatsServer:
     host: str = "127.0.0.1"
     server_name: str = "threenines"
     max_file_bytes: int = DEFAULT_MAX_FILE_BYTES
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str:
