@@ -2,7 +2,7 @@
 
 A laptop's `threenines up` leaves `state.json` and an administrator's token in its data directory;
 anywhere else the address and the token come from the environment (THREENINES_<SERVICE>_ADDRESS,
-THREENINES_TOKEN).
+THREENINES_TOKEN; THREENINES_CA_FILE turns TLS on).
 """
 
 import json
@@ -25,17 +25,22 @@ class Connection:
     Attributes:
         addresses: `host:port` or URL by the names of layout.STANDARD_PORTS.
         token: the bearer token, or None where authentication is off.
+        ca_file: the certificate authority of the servers; None means plaintext, for a laptop.
     """
 
     addresses: Mapping[str, str]
     token: str | None
+    ca_file: Path | None = None
 
     def __repr__(self) -> str:
         return f"Connection({dict(self.addresses)!r}, token=***)"
 
     def channel(self, service: str) -> grpc.Channel:
-        """A channel to one of our services."""
-        return grpc.insecure_channel(self.address(service), options=_OPTIONS)
+        """A channel to one of our services; TLS where a certificate authority is named."""
+        if self.ca_file is None:
+            return grpc.insecure_channel(self.address(service), options=_OPTIONS)
+        credentials = grpc.ssl_channel_credentials(self.ca_file.read_bytes())
+        return grpc.secure_channel(self.address(service), credentials, options=_OPTIONS)
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -71,11 +76,12 @@ def connect(data_dir: Path, environ: Mapping[str, str]) -> Connection:
     }
     files = DataDir(data_dir)
     token = environ.get("THREENINES_TOKEN")
+    ca_file = Path(environ["THREENINES_CA_FILE"]) if environ.get("THREENINES_CA_FILE") else None
     if files.state_file.exists():
         state = json.loads(files.state_file.read_text())
         if token is None and files.admin_token_file.exists():
             token = files.admin_token()
-        return Connection({**state["connect"], **named}, token)
+        return Connection({**state["connect"], **named}, token, ca_file)
     if not named:
         raise FailedPrecondition(
             f"no threenines runs on {data_dir}",
@@ -83,4 +89,4 @@ def connect(data_dir: Path, environ: Mapping[str, str]) -> Connection:
             next_step="start one with `threenines up`, or set THREENINES_SLA_ADDRESS, "
             "THREENINES_ALERTING_ADDRESS, ... and THREENINES_TOKEN",
         )
-    return Connection(named, token)
+    return Connection(named, token, ca_file)
