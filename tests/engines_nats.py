@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from services.common.clock import SystemClock
-from services.common.log import NatsEngine, connect_nats
+from services.common.log import NatsEngine, StreamsConfig, connect_nats
 from services.embedded import nats, redis
 from services.embedded.nats import NatsServer
 from services.embedded.redis import RedisServer
@@ -129,15 +129,17 @@ class EmbeddedRedis(_Embedded):
 @asynccontextmanager
 async def nats_engine(data_dir: Path) -> AsyncIterator[NatsEngine]:
     """A connected engine with every stream declared: on THREENINES_TEST_NATS_URL when that is
-    set (its streams are emptied by nobody), else on an embedded server of its own."""
+    set (with THREENINES_TEST_NATS_REPLICAS copies; its streams are emptied by nobody), else on
+    an embedded server of its own."""
     url = os.environ.get("THREENINES_TEST_NATS_URL")
+    replicas = int(os.environ.get("THREENINES_TEST_NATS_REPLICAS", "1")) if url else 1
     embedded = None if url else EmbeddedNats(data_dir)
     if embedded is not None:
         await embedded.start()
     try:
         engine = await connect_nats(url or embedded.url, clock=SystemClock(), timeout_s=10.0)
         try:
-            await engine.ensure_streams()
+            await engine.ensure_streams(StreamsConfig(replicas=replicas))
             yield engine
         finally:
             await engine.close()

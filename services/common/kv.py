@@ -66,8 +66,7 @@ class NatsKeyValue:
 
     async def delete(self, bucket: str, key: str, *, revision: int | None = None) -> None:
         """See `KeyValue.delete`."""
-        current = await self.get(bucket, key)
-        if current is None and revision is None:
+        if revision is None and await self.get(bucket, key) is None:
             return
         await self._write(bucket, key, b"", expected=revision, ttl_s=_MARKER_TTL_S, operation="DEL")
 

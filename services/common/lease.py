@@ -23,6 +23,7 @@ _logger = logging.getLogger(__name__)
 TTL_S = 10
 RENEW_S = 3.0
 _RETRY_S = 0.5
+_RELEASE_S = 1.0
 # The holder stops this long before the server may give the lease away: it covers the renewal's
 # way to the server and whatever the holder still has to put down.
 _MARGIN_S = 2.0
@@ -120,8 +121,10 @@ class Lease:
         if not held:
             return
         try:
-            await self._kv.delete(LEASES, self._name, revision=self._revision)
-        except (Aborted, Unavailable) as err:
+            # A courtesy to the next holder, so not worth holding up a shutdown for.
+            async with asyncio.timeout(_RELEASE_S):
+                await self._kv.delete(LEASES, self._name, revision=self._revision)
+        except (Aborted, Unavailable, TimeoutError) as err:
             _logger.info("lease %s not released, it expires by itself: %s", self._name, err)
 
 

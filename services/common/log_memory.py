@@ -83,6 +83,8 @@ class MemoryLog:
         wait_s: float = 0.0,
     ) -> list[Entry]:
         """See `Log.read`."""
+        if stream not in self._streams:
+            raise _unavailable(stream, wait_s)
         held = self._known(stream)
         deadline_ns = self._clock.monotonic_ns() + round(wait_s * 1e9)
         while True:

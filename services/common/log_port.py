@@ -92,7 +92,7 @@ class Log(Protocol):
         `max_bytes`. On a replicated stream a follower may answer, which lags but has no hole.
 
         Raises:
-            Unavailable: LOG_UNAVAILABLE; read again.
+            Unavailable: LOG_UNAVAILABLE (also for a stream that nobody declared); read again.
         """
         ...
 
@@ -179,7 +179,7 @@ class KeyValue(Protocol):
         ...
 
     async def keys(self, bucket: str, prefix: str = "") -> list[str]:
-        """The keys that start with `prefix`, sorted."""
+        """The keys that start with `prefix`, sorted; on a replicated store it may lag."""
         ...
 
     def watch(self, bucket: str, prefix: str = "") -> AsyncIterator[KvChange]:

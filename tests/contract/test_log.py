@@ -220,8 +220,10 @@ async def test_what_is_no_subject_is_refused(log: Log, bad: str) -> None:
 
 
 async def test_an_unknown_stream_is_not_found(log: Log) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as caught:
         await log.stream_info("NONE")
+
+    assert caught.value.reason == "STREAM_NOT_FOUND"
 
 
 async def test_stream_info_names_the_incarnation(log: Log, subject: str) -> None:

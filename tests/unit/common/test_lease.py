@@ -16,12 +16,15 @@ class _Away(MemoryKeyValue):
     """A store that can be away."""
 
     away = False
+    hangs = False
 
     async def update(
         self, bucket: str, key: str, value: bytes, *, revision: int, ttl_s: int | None = None
     ) -> int:
         if self.away:
             raise Unavailable("away")
+        if self.hangs:
+            await asyncio.Event().wait()
         return await super().update(bucket, key, value, revision=revision, ttl_s=ttl_s)
 
     async def create(self, bucket: str, key: str, value: bytes, *, ttl_s: int | None = None) -> int:
@@ -123,6 +126,25 @@ async def test_the_leader_survives_a_store_that_is_away_for_less_than_the_lease(
     await _end(leading)
 
     assert started == 1
+
+
+async def test_the_leader_stops_in_time_when_the_store_hangs(clock: ManualClock, kv: _Away) -> None:
+    """No answer, no error: only our own clock says that the lease is over."""
+    stopped_after_s: list[float] = []
+
+    async def body(token: int) -> None:
+        began_ns = clock.monotonic_ns()
+        kv.hangs = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped_after_s.append((clock.monotonic_ns() - began_ns) / 1e9)
+
+    leading = asyncio.create_task(run_while_leading(Lease(kv, clock, name="s", holder="a"), body))
+    await _run(clock, 12, lambda: bool(stopped_after_s))
+    await _end(leading)
+
+    assert 7.5 < stopped_after_s[0] <= 8.2
 
 
 async def test_the_leader_stops_before_anybody_else_can_start(clock: ManualClock, kv: _Away) -> None:
