@@ -6,45 +6,53 @@ Composition root: it makes the parts and puts them together, and decides nothing
 import os
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from random import Random
 
+from services.alerting.catalog import ConfigCatalog
+from services.alerting.clickhouse import ClickHouseHistory
+from services.alerting.config import AlertingConfig
+from services.alerting.deliver import Deliverer
+from services.alerting.evaluate import Evaluator
+from services.alerting.list import AlertLists
+from services.alerting.notify import STREAM as NOTIFY
+from services.alerting.notify import Notifier
+from services.alerting.poster import HttpxPoster
+from services.alerting.recorder import BufferedRecorder
+from services.alerting.run import (
+    CONSUMER,
+    EVALUATOR_LEASE,
+    NOTIFIER_LEASE,
+    alerting_lease,
+    run_deliveries,
+    run_evaluator,
+    run_notifier,
+)
+from services.alerting.store import EventStorer
+from services.common.clickhouse import ClickHouseConfig, Database
+from services.common.clock import SystemClock
+from services.common.config_feed import ConfigFeed
+from services.common.log import NatsEngine, connect_nats
 from services.common.run import run_service
 from services.common.settings import Settings
 
 SERVICE = "alerting"
 
+Work = Callable[[], Awaitable[None]]
+
 
 async def serve_alerting(settings: Settings) -> None:
-    """Connect, serve and work until cancelled."""
-    # After the TLS recipe of the settings: gRPC must not be imported before it.
-    from services.alerting.catalog import ConfigCatalog
-    from services.alerting.clickhouse import ClickHouseHistory
-    from services.alerting.config import AlertingConfig
-    from services.alerting.deliver import Deliverer
-    from services.alerting.evaluate import Evaluator
-    from services.alerting.list import AlertLists
-    from services.alerting.notify import STREAM as NOTIFY
-    from services.alerting.notify import Notifier
-    from services.alerting.poster import HttpxPoster
-    from services.alerting.recorder import BufferedRecorder
-    from services.alerting.run import ACK_WAIT_S, CONSUMER, run_deliveries, run_evaluator, run_notifier
+    """Connect, serve and work until cancelled; waits for the log, never for ClickHouse."""
+    # gRPC reads its TLS settings when it is imported.
     from services.alerting.serve import build_alerting_server
-    from services.alerting.store import EventStorer
-    from services.common.clickhouse import ClickHouseConfig, Database
-    from services.common.clock import SystemClock
-    from services.common.config_feed import ConfigFeed
     from services.common.grpc_health import HealthRegistry
     from services.common.grpc_server import serve
-    from services.common.log import connect_nats
 
-    config = AlertingConfig.of(settings)
-    clock, rng = SystemClock(), Random()
-    holder = f"{settings.region}-{socket.gethostname()}-{os.getpid()}"
+    config, clock = AlertingConfig.of(settings), SystemClock()
     async with AsyncExitStack() as stack:
         database = Database(ClickHouseConfig.from_url(settings.clickhouse_url, settings.clickhouse_database))
         stack.push_async_callback(database.close)
-        history = ClickHouseHistory(database, clock)
         engine = await connect_nats(settings.nats_url, clock=clock)
         stack.push_async_callback(engine.close)
         await engine.ensure_streams()
@@ -53,42 +61,51 @@ async def serve_alerting(settings: Settings) -> None:
         stack.push_async_callback(feed.stop)
         poster = HttpxPoster(timeout_s=config.post_timeout_s)
         stack.push_async_callback(poster.close)
-        queue = await engine.queue(NOTIFY, CONSUMER, ack_wait_s=ACK_WAIT_S)
+        history = ClickHouseHistory(database, clock)
         catalog = ConfigCatalog(feed, config.secrets)
-        recorder = BufferedRecorder(history, clock)
-        evaluator = Evaluator(log=engine.log, kv=engine.kv, catalog=catalog, clock=clock)
-        notifier = Notifier(
-            log=engine.log, kv=engine.kv, queue=queue, receivers=catalog, recorder=recorder, clock=clock
-        )
-        deliverer = Deliverer(
-            kv=engine.kv,
-            receivers=catalog,
-            poster=poster,
-            recorder=recorder,
-            clock=clock,
-            rng=rng,
-            external_url=config.external_url,
-        )
-        storer = EventStorer(engine.log, history, clock)
         health = HealthRegistry(clock)
         health.add_probe("log", engine.probe)
         health.add_probe("clickhouse", database.ping, required_for=())
         lists = AlertLists(kv=engine.kv, catalog=catalog, history=history, clock=clock)
         server = build_alerting_server(settings, feed=feed, health=health, lists=lists)
-        await serve(
-            server,
-            drain_s=settings.drain_s,
-            health=health,
-            background={
-                "evaluator": lambda: run_evaluator(
-                    evaluator, log=engine.log, kv=engine.kv, clock=clock, holder=holder
-                ),
-                "notifier": lambda: run_notifier(notifier, kv=engine.kv, clock=clock, holder=holder),
-                "deliveries": lambda: run_deliveries(deliverer, queue, clock=clock),
-                "attempts": recorder.run,
-                "events": storer.run,
-            },
-        )
+        background = await _background(config, engine, catalog, poster=poster, history=history)
+        await serve(server, drain_s=settings.drain_s, health=health, background=background)
+
+
+async def _background(
+    config: AlertingConfig,
+    engine: NatsEngine,
+    catalog: ConfigCatalog,
+    *,
+    poster: HttpxPoster,
+    history: ClickHouseHistory,
+) -> dict[str, Work]:
+    """The loops of the process by name."""
+    clock, log, kv = SystemClock(), engine.log, engine.kv
+    holder = f"{config.settings.region}-{socket.gethostname()}-{os.getpid()}"
+    recorder = BufferedRecorder(history, clock)
+    queue = await engine.queue(NOTIFY, CONSUMER, ack_wait_s=config.ack_wait_s)
+    evaluator = Evaluator(log=log, kv=kv, catalog=catalog, clock=clock)
+    notifier = Notifier(log=log, kv=kv, queue=queue, receivers=catalog, recorder=recorder, clock=clock)
+    deliverer = Deliverer(
+        kv=kv,
+        receivers=catalog,
+        poster=poster,
+        recorder=recorder,
+        clock=clock,
+        rng=Random(),
+        external_url=config.external_url,
+    )
+    ttl_s = config.takeover_s
+    evaluating = alerting_lease(kv, clock, name=EVALUATOR_LEASE, holder=holder, ttl_s=ttl_s)
+    notifying = alerting_lease(kv, clock, name=NOTIFIER_LEASE, holder=holder, ttl_s=ttl_s)
+    return {
+        "evaluator": lambda: run_evaluator(evaluator, evaluating, log=log, holder=holder),
+        "notifier": lambda: run_notifier(notifier, notifying),
+        "deliveries": lambda: run_deliveries(deliverer, queue, clock=clock),
+        "attempts": recorder.run,
+        "events": EventStorer(log, history, clock).run,
+    }
 
 
 def main() -> int:

@@ -20,8 +20,6 @@ from services.common.log_port import Job, KeyValue, Log, WorkQueue
 EVALUATOR_LEASE = "evaluator.0"
 NOTIFIER_LEASE = "notifier.0"
 CONSUMER = "webhook"
-ACK_WAIT_S = 15.0
-"""Longer than the longest POST; after a crash a job comes again this late."""
 
 _WAIT_S = 1.0
 _RETRY_S = 0.5
@@ -30,7 +28,12 @@ _DELIVERIES = 32
 _log = logging.getLogger(__name__)
 
 
-async def run_evaluator(evaluator: Evaluator, *, log: Log, kv: KeyValue, clock: Clock, holder: str) -> None:
+def alerting_lease(kv: KeyValue, clock: Clock, *, name: str, holder: str, ttl_s: int) -> Lease:
+    """A lease that another process gets `ttl_s` after the holder died."""
+    return Lease(kv, clock, name=name, holder=holder, ttl_s=ttl_s, renew_s=ttl_s * 0.3, margin_s=ttl_s * 0.2)
+
+
+async def run_evaluator(evaluator: Evaluator, lease: Lease, *, log: Log, holder: str) -> None:
     """Evaluate whenever the lease is ours, for ever."""
 
     async def lead(token: int) -> None:
@@ -41,10 +44,10 @@ async def run_evaluator(evaluator: Evaluator, *, log: Log, kv: KeyValue, clock: 
         while True:
             await evaluator.step(wait_s=_WAIT_S)
 
-    await run_while_leading(Lease(kv, clock, name=EVALUATOR_LEASE, holder=holder), lead)
+    await run_while_leading(lease, lead)
 
 
-async def run_notifier(notifier: Notifier, *, kv: KeyValue, clock: Clock, holder: str) -> None:
+async def run_notifier(notifier: Notifier, lease: Lease) -> None:
     """Notify whenever the lease is ours, for ever."""
 
     async def lead(_token: int) -> None:
@@ -52,7 +55,7 @@ async def run_notifier(notifier: Notifier, *, kv: KeyValue, clock: Clock, holder
         while True:
             await notifier.step(wait_s=_WAIT_S)
 
-    await run_while_leading(Lease(kv, clock, name=NOTIFIER_LEASE, holder=holder), lead)
+    await run_while_leading(lease, lead)
 
 
 async def run_deliveries(deliverer: Deliverer, queue: WorkQueue, *, clock: Clock) -> None:

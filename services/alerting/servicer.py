@@ -19,7 +19,7 @@ class AlertServicer(service_grpc.AlertServiceServicer):
     def __init__(self, lists: AlertLists) -> None:
         self._lists = lists
 
-    async def ListAlerts(  # noqa: N802 - the contract's name
+    async def ListAlerts(
         self,
         request: service_pb2.ListAlertsRequest,
         context: Any,  # noqa: ARG002
@@ -27,7 +27,7 @@ class AlertServicer(service_grpc.AlertServiceServicer):
         """Alerts as the evaluator keeps them."""
         return convert.alerts_to_proto(await self._lists.alerts(convert.alert_query(request)))
 
-    async def ListRules(  # noqa: N802
+    async def ListRules(
         self,
         request: service_pb2.ListRulesRequest,
         context: Any,  # noqa: ARG002
@@ -36,7 +36,7 @@ class AlertServicer(service_grpc.AlertServiceServicer):
         page = PageRequest(request.page_size, request.page_token)
         return convert.rules_to_proto(await self._lists.rules(request.parent, page))
 
-    async def ListNotifications(  # noqa: N802
+    async def ListNotifications(
         self,
         request: service_pb2.ListNotificationsRequest,
         context: Any,  # noqa: ARG002

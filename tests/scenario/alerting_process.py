@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ spec:
 ---
 kind: AlertRule
 metadata: {tenant: acme, name: burn-fast}
-spec: {type: burn_rate, objective: gold/availability, long: 20s, short: 4s, factor: "14.4", min_bad: 1, keep_firing_for: 2s}
+spec:
+  {type: burn_rate, objective: gold/availability, long: 20s, short: 4s, factor: "14.4", keep_firing_for: 2s}
 ---
 kind: Receiver
 metadata: {tenant: acme, name: hook}
@@ -134,7 +135,8 @@ class AlertingProcess:
             "THREENINES_AUTH": "none",
             "THREENINES_ALERTING_LISTEN": "127.0.0.1:0",
             "THREENINES_DATA_DIR": str(directory),
-            "THREENINES_POST_TIMEOUT_S": "3",
+            "THREENINES_POST_TIMEOUT_S": "1",
+            "THREENINES_TAKEOVER_S": "3",
         }
         self._log = directory / "alerting.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -180,5 +182,14 @@ async def until(condition: Callable[[], bool], *, within_s: float, why: object) 
     clock = SystemClock()
     deadline_ns = clock.monotonic_ns() + round(within_s * 1e9)
     while not condition():
+        assert clock.monotonic_ns() < deadline_ns, str(why)
+        await clock.sleep(0.02)
+
+
+async def until_async(condition: Callable[[], Awaitable[object]], *, within_s: float, why: object) -> None:
+    """`until` for a condition that has to ask."""
+    clock = SystemClock()
+    deadline_ns = clock.monotonic_ns() + round(within_s * 1e9)
+    while not await condition():
         assert clock.monotonic_ns() < deadline_ns, str(why)
         await clock.sleep(0.02)

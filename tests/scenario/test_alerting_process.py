@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from services.common.clock import SystemClock
 from services.common.log import NatsEngine, connect_nats
 from tests.engines_nats import EmbeddedNats
-from tests.scenario.alerting_process import AlertingProcess, Receiver, apply_documents, until
+from tests.scenario.alerting_process import AlertingProcess, Receiver, apply_documents, until, until_async
 from tests.unit.alerting.slices_text import message, piece
 
 pytestmark = pytest.mark.engines
@@ -79,4 +80,58 @@ async def test_fires_and_resolves_once_each(place: Place) -> None:
     await until(lambda: bool(place.receiver.keys("resolved")), within_s=30, why=place.process.why)
 
     assert [post.payload["status"] for post in place.receiver.posts] == ["firing", "resolved"]
+    place.check()
+
+
+async def test_survives_a_kill_while_the_receiver_has_not_answered(place: Place) -> None:
+    """The POST arrived and its answer never did: it comes again, with the same key."""
+    place.receiver.hanging = True
+    place.process.start()
+    await place.stream.publish(good=100, bad=0, slices=20)
+    await place.stream.publish(good=0, bad=100, slices=5)
+    await until(lambda: bool(place.receiver.posts), within_s=30, why=place.process.why)
+    place.process.kill9()
+    place.receiver.hanging = False
+    place.process.start()
+    await place.stream.publish(good=100, bad=0, slices=10)
+    await until(lambda: bool(place.receiver.answered("resolved")), within_s=60, why=place.process.why)
+
+    assert len(place.receiver.answered("firing")) == 1
+    assert len(place.receiver.answered("resolved")) == 1
+    place.check()
+
+
+async def test_survives_a_kill_while_the_receiver_is_down(place: Place) -> None:
+    """Evaluated, not sent, killed: the notification is in the queue and goes out afterwards."""
+    await place.receiver.close()
+    place.process.start()
+    await place.stream.publish(good=100, bad=0, slices=20)
+    await place.stream.publish(good=0, bad=100, slices=5)
+    log = place.engine.log
+    await until_async(lambda: log.last_seq("NOTIFY"), within_s=30, why=place.process.why)
+    place.process.kill9()
+    await place.stream.publish(good=100, bad=0, slices=10)
+    await place.receiver.open()
+    place.process.start()
+    await until(lambda: bool(place.receiver.answered("resolved")), within_s=60, why=place.process.why)
+
+    assert [post.payload["status"] for post in place.receiver.posts] == ["firing", "resolved"]
+    place.check()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_survives_kills_at_random_moments(place: Place, seed: int) -> None:
+    rng = Random(seed)
+    clock = SystemClock()
+    outcomes = [(100, 0)] * 20 + [(0, 100)] * 5 + [(100, 0)] * 12
+    moments = sorted(rng.sample(range(2, len(outcomes)), 2))
+    place.process.start()
+    for index, (good, bad) in enumerate(outcomes):
+        await place.stream.publish(good=good, bad=bad, slices=1)
+        if index in moments:
+            await clock.sleep(rng.uniform(0.0, 2.5))
+            place.process.kill9()
+            place.process.start()
+    await until(lambda: bool(place.receiver.answered("resolved")), within_s=60, why=place.process.why)
+
     place.check()
