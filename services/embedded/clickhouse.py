@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -73,6 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(
         level=options.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s"
     )
+    _raise_file_limit()
     _serve(options, listener)
     lock.close()
     return 0
@@ -111,6 +113,12 @@ async def _run(server: _Server, listener: socket.socket, app: ClickHouseApp, que
     for running in queries.all():
         await asyncio.to_thread(running.done.wait, _LAST_SECONDS)
     app.close()
+
+
+def _raise_file_limit() -> None:
+    """The engine keeps files open per part and per thread: take what the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _listen(options: Options) -> socket.socket:

@@ -9,7 +9,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from services.embedded.clickhouse_engine import Engine
-from services.embedded.clickhouse_errors import ClickHouseError, ClientGoneError
+from services.embedded.clickhouse_errors import ClickHouseError, ClientGoneError, Code, refuse
 from services.embedded.clickhouse_exchange import (
     Exchange,
     Headers,
@@ -24,7 +24,7 @@ from services.embedded.clickhouse_run import QueryRunner
 from services.embedded.clickhouse_sessions import Running, RunningQueries
 
 _log = logging.getLogger(__name__)
-_WORKERS = 64
+_KILLERS = 8
 _NO_HANDLE = (
     "There is no handle {path}\n\nUse / or /ping for health checks.\n"
     "Send queries from your program with POST method or GET /?query=...\n"
@@ -41,9 +41,10 @@ class ClickHouseApp:
         self._runner = runner
         self._queries = queries
         self._user, self._password = login
-        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="query")
+        # A thread for each query that may run: readers that stall must not hold up the others.
+        self._workers = ThreadPoolExecutor(queries.limit, thread_name_prefix="query")
         # Killing must not wait behind the queries it is to end.
-        self._killers = ThreadPoolExecutor(2, thread_name_prefix="kill")
+        self._killers = ThreadPoolExecutor(_KILLERS, thread_name_prefix="kill")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -93,6 +94,11 @@ class ClickHouseApp:
             await self._send_error(send, error, common)
         except ClientGoneError:
             _log.info("client of query %s left", running.query_id)
+        except Exception as error:  # a defect of ours must still be an answer that the client can read
+            _log.exception("query %s", running.query_id)
+            if exchange.begun:
+                raise
+            await self._send_error(send, refuse(Code.UNKNOWN_EXCEPTION, f"{type(error).__name__}."), common)
 
     def _client_gone(self, running: Running) -> None:
         """Reads end when nobody waits for them; writes that have all their data are left to finish."""

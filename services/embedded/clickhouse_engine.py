@@ -22,6 +22,7 @@ from services.embedded.clickhouse_sql import quote, quote_name
 TAG_SETTING = "send_logs_source_regexp"
 # `selec` must be a syntax error as on a server, not an implicit SELECT of a column.
 _HANDLE_DEFAULTS = {"implicit_select": "0", "async_insert": "0"}
+_LIBRARY_ERRORS = (RuntimeError, chdb.ChdbError)
 _KILL_FIRST_WAIT_SECONDS = 0.02
 _KILL_LAST_WAIT_SECONDS = 1.0
 
@@ -80,11 +81,12 @@ class Insert:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, raised: BaseException | None, __: object) -> None:
         try:
             self._inserter.cancel()
         except RuntimeError as error:
-            raise from_engine(str(error)) from error
+            if raised is None:  # what went wrong first is what the client must hear
+                raise from_engine(str(error)) from error
 
 
 class Handle:
@@ -124,9 +126,7 @@ class Handle:
         """Run any one statement and return the library's result, whole in memory."""
         try:
             return self._connection.query(sql, fmt, params=dict(params or {}))
-        except RuntimeError as error:  # ChdbError is none of them
-            raise from_engine(str(error)) from error
-        except chdb.ChdbError as error:
+        except _LIBRARY_ERRORS as error:
             raise from_engine(str(error)) from error
 
     def stream(self, sql: str, fmt: str, params: Mapping[str, str]) -> Generator[Any, None, None]:
@@ -138,9 +138,7 @@ class Handle:
                     yield chunk
             finally:
                 result.cancel()
-        except RuntimeError as error:
-            raise from_engine(str(error)) from error
-        except chdb.ChdbError as error:
+        except _LIBRARY_ERRORS as error:
             raise from_engine(str(error)) from error
 
     def insert(self, sql: str, fmt: str) -> Insert:

@@ -45,6 +45,7 @@ class Exchange:
         self._on_gone: Callable[[Running], None] = lambda _: None
         self._watcher: asyncio.Task[None] | None = None
         self._body_complete = False
+        self.begun = False  # whether a status has been sent
         self._whole: tuple[Headers, bytes] | None = None
 
     async def run(
@@ -100,6 +101,7 @@ class Exchange:
         if name:
             headers.append((b"content-encoding", name.encode()))
         compressor = encoder(name) if name else None
+        self.begun = True
         self._blocking_send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
             for chunk in chunks:

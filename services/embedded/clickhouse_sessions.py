@@ -32,7 +32,7 @@ class RunningQueries:
     """The queries of this moment by id, so that an id is never used twice at once."""
 
     def __init__(self, *, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._lock = threading.Lock()
         self._by_id: dict[str, Running] = {}
 
@@ -46,10 +46,10 @@ class RunningQueries:
                     Code.QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING,
                     f"Query with id = {running.query_id} is already running.",
                 )
-            if len(self._by_id) >= self._limit:
+            if len(self._by_id) >= self.limit:
                 raise refuse(
                     Code.TOO_MANY_SIMULTANEOUS_QUERIES,
-                    f"Too many simultaneous queries. Maximum: {self._limit}.",
+                    f"Too many simultaneous queries. Maximum: {self.limit}.",
                 )
             self._by_id[running.query_id] = running
         return running

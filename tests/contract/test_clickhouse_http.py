@@ -185,6 +185,25 @@ def test_a_bad_last_row_stores_nothing(http: httpx.Client, table: str) -> None:
     assert count(http, table) == 0
 
 
+def test_an_insert_in_flight_is_seen_by_its_id_until_it_is_over(http: httpx.Client, table: str) -> None:
+    running = "SELECT count() FROM system.processes WHERE Settings['log_comment'] = 'batch-9'"
+    seen: list[str] = []
+
+    def upload() -> Iterator[bytes]:
+        yield b"1\tx\n" * 100_000
+        time.sleep(0.1)
+        with httpx.Client(base_url=http.base_url, verify=False) as other:
+            seen.append(other.post("/", content=running).text)
+            seen.append(other.post("/", content=f"SELECT count() FROM {table}").text)
+        yield b"2\ty\n"
+
+    params = {"query": f"INSERT INTO {table} FORMAT TSV", "query_id": "batch-9"}
+    assert http.post("/", params=params, content=upload()).status_code == 200
+    assert seen == ["1\n", "0\n"]
+    assert http.post("/", content=running).text == "0\n"
+    assert count(http, table) == 100_001
+
+
 def test_a_client_that_leaves_in_mid_upload_stores_nothing(
     server: EmbeddedClickHouse, http: httpx.Client, table: str
 ) -> None:
