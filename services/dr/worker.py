@@ -53,13 +53,13 @@ class Worker:
         self._counters = telemetry.counters
         self._telemetry = telemetry
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
-        self._working = False
+        self._working = asyncio.Event()
         self.recovery = Recovery(executor, catalogue, history, clock)
 
     @property
     def working(self) -> bool:
         """Whether submitted operations will be carried through by this process."""
-        return self._working
+        return self._working.is_set()
 
     def submit_backup(self, backup_id: str) -> None:
         """Make the backup that the catalogue has as CREATING."""
@@ -81,14 +81,18 @@ class Worker:
         """
         await self.recovery.end_unfinished()
         await self.recovery.sweep()
-        self._working = True
+        self._working.set()
         try:
             while True:
                 await self._work_once()
         finally:
-            self._working = False
+            self._working.clear()
             # What waits here is in the catalogue, and the next run ends it as interrupted.
             self._jobs = asyncio.Queue()
+
+    async def ready(self) -> None:
+        """Return when `working`."""
+        await self._working.wait()
 
     async def settle(self) -> None:
         """Return when every submitted operation has ended; for tests and orderly ends."""
