@@ -16,6 +16,7 @@ import httpx
 import redis.asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services.common.clock import SystemClock
 from services.embedded import nats as nats_engine
 from services.embedded import redis as redis_engine
 from services.embedded.child import ChildSpec
@@ -107,7 +108,7 @@ def _nats(data_dir: DataDir, ports: Ports, environ: Mapping[str, str]) -> tuple[
         argv=tuple(nats_engine.build_argv(server)),
         env=environ,
         log_file=data_dir.log_file("nats"),
-        probe=_http_ok(f"{server.monitor_url}/healthz"),
+        probe=_nats_ok(server),
     )
     return spec, server.url
 
@@ -179,6 +180,15 @@ def grpc_serving(address: str) -> Callable[[], Awaitable[bool]]:
                 health_pb2.HealthCheckRequest(), timeout=1.5
             )
             return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+
+    return probe
+
+
+def _nats_ok(server: nats_engine.NatsServer) -> Callable[[], Awaitable[bool]]:
+    async def probe() -> bool:
+        # Not only healthy: it must also sync every message, or it is no log.
+        await nats_engine.wait_ready(server, SystemClock(), timeout_s=1.0)
+        return True
 
     return probe
 
