@@ -51,12 +51,9 @@ class Book:
         Every live sender has reported later, or the log is two export intervals and a grace ahead. A sender
         that was silent for longer than the tolerance is not waited for.
         """
-        live = [
-            one
-            for one in self.senders.values()
-            if one.last_ms >= watermark_ms - min(TOLERANCE * one.interval_ms, LOOKBACK_MS)
-        ]
-        slowest = max((one.interval_ms for one in live), default=DEFAULT_INTERVAL_MS)
+        recent = [one for one in self.senders.values() if one.last_ms >= watermark_ms - LOOKBACK_MS]
+        live = [one for one in recent if one.last_ms >= watermark_ms - TOLERANCE * one.interval_ms]
+        slowest = max((one.interval_ms for one in recent), default=DEFAULT_INTERVAL_MS)
         late = watermark_ms - SEAL_INTERVALS * slowest - SEAL_GRACE_MS
         reported = min((one.last_ms for one in live), default=late)
         return min(watermark_ms, max(late, reported))

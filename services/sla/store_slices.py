@@ -70,13 +70,18 @@ class SliceStorer:
             )
 
     async def _follow(self) -> None:
-        key = f"store.{self._region}.{await self._database_id()}.SLICES"
+        """Store from the recorded position on; returns when the name leads to another database."""
+        database = await self._database_id()
+        key = f"store.{self._region}.{database}.SLICES"
         entry = await self._kv.get(POSITIONS, key)
         self._seq = 0 if entry is None else int(json.loads(entry.value)["seq"])
         while True:
             entries = await self._log.read(SLICES, self._seq + 1, wait_s=_READ_WAIT_S)
             if not entries:
                 continue
+            if await self._database_id() != database:
+                # A restored database took the place: it has its own position.
+                return
             for message, seq in _messages(entries):
                 if message.tenant is not None and message.slices:
                     await self._store.store(message.tenant, message.slices, seq=seq)

@@ -47,4 +47,4 @@ def warm() -> None:
     coverage.covered_from(one, ten, one, ten.copy())
     coverage.union_lengths(one, ten, 0, 10, one.copy())
     window.totals(table, one.copy())
-    burn.trailing_sums(counts, 1, one.copy())
+    burn.window_counts(one, one, counts, 0)

@@ -1,4 +1,4 @@
-"""Bad and total events of the trailing window at each slice, from which burn rates follow.
+"""Bad and total events of the window that ends with the last slice, from which a burn rate follows.
 
 Burn rate = (bad/total) / (1 - target) over one window (Site Reliability Workbook, chapter 5:
 https://sre.google/workbook/alerting-on-slos/). The division is left to the caller, who does it in rationals.
@@ -13,11 +13,13 @@ Ints = NDArray[np.int64]
 
 
 @kernel
-def trailing_sums(values: Ints, length: int, out: Ints) -> None:
-    """out[k] = values[max(0, k-length+1)] + ... + values[k], for length >= 1."""
-    sum_ = 0
-    for k in range(len(values)):
-        sum_ += values[k]
-        if k >= length:
-            sum_ -= values[k - length]
-        out[k] = sum_
+def window_counts(start: Ints, good: Ints, total: Ints, begin: int) -> tuple[int, int]:
+    """(bad, total) of the slices with start >= begin; slices are ordered by start. (0, 0) for none."""
+    bad = 0
+    all_ = 0
+    k = len(start) - 1
+    while k >= 0 and start[k] >= begin:
+        bad += total[k] - good[k]
+        all_ += total[k]
+        k -= 1
+    return bad, all_

@@ -1,0 +1,280 @@
+"""Model to protobuf for answers. Pure and total; requests are read in `convert_requests.py`."""
+
+from fractions import Fraction
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.sla.figures import BurnRate, Latency, Uptime, UsedWindow
+from services.sla.model import (
+    Contract,
+    Distribution,
+    DistributionKind,
+    NoData,
+    Objective,
+    ObjectiveKind,
+    Revision,
+    Verdict,
+)
+from services.sla.names import contract_name, objective_name, status_name
+from services.sla.paging import Page
+from services.sla.serve import ObjectiveStatus, SlicePage, Status
+from services.sla.verdict import Budget
+from threenines.sla.v1 import sla_pb2, sla_service_pb2
+
+_LARGEST = (1 << 63) - 1
+_TYPES = {
+    ObjectiveKind.AVAILABILITY: sla_pb2.OBJECTIVE_TYPE_AVAILABILITY,
+    ObjectiveKind.LATENCY: sla_pb2.OBJECTIVE_TYPE_LATENCY,
+}
+_POLICIES = {
+    NoData.EXCLUDE: sla_pb2.NO_DATA_POLICY_EXCLUDE,
+    NoData.COUNT_DOWN: sla_pb2.NO_DATA_POLICY_COUNT_DOWN,
+    NoData.COUNT_UP: sla_pb2.NO_DATA_POLICY_COUNT_UP,
+}
+_VERDICTS = {
+    Verdict.PASS: sla_pb2.VERDICT_PASS,
+    Verdict.FAIL: sla_pb2.VERDICT_FAIL,
+    Verdict.INDETERMINATE: sla_pb2.VERDICT_INDETERMINATE,
+    Verdict.NO_DATA: sla_pb2.VERDICT_NO_DATA,
+}
+
+
+def timestamp(ms: int) -> Timestamp:
+    """Unix milliseconds as a Timestamp."""
+    out = Timestamp()
+    out.FromMilliseconds(ms)
+    return out
+
+
+def duration(ms: int) -> Duration:
+    """Milliseconds as a Duration."""
+    out = Duration()
+    out.FromMilliseconds(ms)
+    return out
+
+
+def ratio_to_proto(share: Fraction | None) -> sla_pb2.Ratio:
+    """A reduced fraction; denominator 0 for None. One that int64 cannot hold is rounded, for display only."""
+    if share is None:
+        return sla_pb2.Ratio()
+    if max(abs(share.numerator), share.denominator) > _LARGEST:
+        share = share.limit_denominator(10**18)
+    return sla_pb2.Ratio(numerator=share.numerator, denominator=share.denominator)
+
+
+def objective_to_proto(objective: Objective, first_data_ms: int | None = None) -> sla_pb2.Objective:
+    """One objective."""
+    out = sla_pb2.Objective(
+        name=objective_name(objective),
+        display_name=objective.name,
+        contract=contract_name(objective.tenant, objective.contract),
+        type=_TYPES[objective.kind],
+        target=ratio_to_proto(objective.good_share),
+        window=sla_pb2.Window(rolling_period=duration(objective.window_ms)),
+        slice_duration=duration(objective.slice_ms),
+        coverage_floor=ratio_to_proto(objective.coverage_floor),
+        no_data_policy=_POLICIES[objective.no_data],
+        metric=objective.metric,
+    )
+    if objective.kind is ObjectiveKind.AVAILABILITY:
+        out.availability_method = sla_pb2.AVAILABILITY_METHOD_REQUEST_RATIO
+    if objective.threshold_s is not None:
+        out.threshold_seconds = float(objective.threshold_s)
+    if first_data_ms is not None:
+        out.first_data_time.CopyFrom(timestamp(first_data_ms))
+    return out
+
+
+def contract_to_proto(contract: Contract) -> sla_pb2.Contract:
+    """One contract in its present version."""
+    return sla_pb2.Contract(
+        name=contract_name(contract.tenant, contract.name),
+        display_name=contract.name,
+        version=contract.version,
+        effective_start_time=timestamp(contract.effective_from_ms),
+        time_zone=contract.time_zone,
+        objectives=[objective_to_proto(one) for one in contract.objectives],
+    )
+
+
+def uptime_to_proto(uptime: Uptime) -> sla_pb2.Uptime:
+    """Availability figures."""
+    times = uptime.times
+    return sla_pb2.Uptime(
+        objective=objective_name(uptime.objective),
+        window=_window(uptime.used),
+        good_count=uptime.good,
+        total_count=uptime.total,
+        up_nanos=times.up_ns,
+        degraded_nanos=times.degraded_ns,
+        down_nanos=times.down_ns,
+        excluded_nanos=times.excluded_ns,
+        no_data_nanos=times.no_data_ns,
+        not_started_nanos=times.not_started_ns,
+        coverage=ratio_to_proto(times.coverage),
+        uptime=ratio_to_proto(uptime.share),
+        displayed_percent=uptime.displayed,
+        target=ratio_to_proto(uptime.objective.good_share),
+        verdict=_VERDICTS[uptime.verdict],
+        budget=_budget(uptime.budget),
+        burn_rates=[_burn_rate(one) for one in uptime.burn_rates],
+        no_data_policy=_POLICIES[uptime.objective.no_data],
+        policy_verdicts=[
+            sla_pb2.PolicyVerdict(no_data_policy=_POLICIES[policy], verdict=_VERDICTS[verdict])
+            for policy, verdict in uptime.policy_verdicts
+        ],
+        time_uptime=ratio_to_proto(times.uptime),
+    )
+
+
+def latency_to_proto(latency: Latency) -> sla_pb2.Latency:
+    """Latency figures."""
+    out = sla_pb2.Latency(
+        objective=objective_name(latency.objective),
+        window=_window(latency.used),
+        quantile=ratio_to_proto(latency.quantile),
+        total_count=latency.total,
+        threshold_seconds=float(latency.objective.threshold_s or 0),
+        share_below_lower=ratio_to_proto(_share(latency.sure, latency.total)),
+        share_below_upper=ratio_to_proto(_share(latency.possible, latency.total)),
+        verdict=_VERDICTS[latency.verdict],
+        coverage=ratio_to_proto(latency.times.coverage),
+        no_data_nanos=latency.times.no_data_ns,
+        not_started_nanos=latency.times.not_started_ns,
+        excluded_nanos=latency.times.excluded_ns,
+        budget=_budget(latency.budget),
+        burn_rates=[_burn_rate(one) for one in latency.burn_rates],
+    )
+    if latency.bounds is not None:
+        out.estimate_seconds = latency.bounds.estimate
+        out.lower_seconds = latency.bounds.lower
+        out.upper_seconds = latency.bounds.upper
+        out.saturated = latency.bounds.saturated
+    return out
+
+
+def status_to_proto(status: Status) -> sla_pb2.SlaStatus:
+    """All objectives of one tenant."""
+    out = sla_pb2.SlaStatus(
+        name=status_name(status.tenant),
+        verdict=_VERDICTS[status.verdict],
+        objectives=[_objective_status(one) for one in status.objectives],
+    )
+    if status.watermark_ms is not None:
+        out.watermark_time.CopyFrom(timestamp(status.watermark_ms))
+    out.compute_time.FromNanoseconds(status.computed_ns)
+    return out
+
+
+def slice_to_proto(objective: Objective, one: Revision, *, distribution: bool) -> sla_pb2.Slice:
+    """One slice, with its distribution if asked for."""
+    slice_ = one.slice
+    out = sla_pb2.Slice(
+        objective=objective_name(objective),
+        start_time=timestamp(slice_.start_ms),
+        end_time=timestamp(slice_.end_ms),
+        good_count=slice_.good,
+        total_count=slice_.total,
+        up_nanos=slice_.up_ns,
+        degraded_nanos=slice_.degraded_ns,
+        down_nanos=slice_.down_ns,
+        excluded_nanos=slice_.excluded_ns,
+        no_data_nanos=slice_.no_data_ns + slice_.not_started_ns,
+        revision=one.revision,
+        known_time=timestamp(one.known_at_ms),
+        state=sla_pb2.SLICE_STATE_SEALED if slice_.sealed else sla_pb2.SLICE_STATE_PROVISIONAL,
+    )
+    if distribution and slice_.distribution is not None:
+        out.distribution.CopyFrom(_distribution(slice_.distribution))
+    return out
+
+
+def slices_to_proto(found: SlicePage, *, distributions: bool) -> sla_service_pb2.QuerySlicesResponse:
+    """One page of slices."""
+    out = sla_service_pb2.QuerySlicesResponse(
+        slices=[slice_to_proto(found.objective, one, distribution=distributions) for one in found.page.items],
+        next_page_token=found.page.next_token,
+    )
+    if found.watermark_ms:
+        out.watermark_time.CopyFrom(timestamp(found.watermark_ms))
+    return out
+
+
+def contracts_to_proto(page: Page[Contract]) -> sla_service_pb2.ListContractsResponse:
+    """One page of contracts."""
+    return sla_service_pb2.ListContractsResponse(
+        contracts=[contract_to_proto(one) for one in page.items], next_page_token=page.next_token
+    )
+
+
+def objectives_to_proto(page: Page[Objective]) -> sla_service_pb2.ListObjectivesResponse:
+    """One page of objectives."""
+    return sla_service_pb2.ListObjectivesResponse(
+        objectives=[objective_to_proto(one) for one in page.items], next_page_token=page.next_token
+    )
+
+
+def _objective_status(one: ObjectiveStatus) -> sla_pb2.ObjectiveStatus:
+    out = sla_pb2.ObjectiveStatus(
+        objective=objective_to_proto(one.objective, one.first_data_ms),
+        verdict=_VERDICTS[one.verdict],
+        absent_reason=one.absent_reason,
+    )
+    match one.figures:
+        case Uptime():
+            out.uptime.CopyFrom(uptime_to_proto(one.figures))
+        case Latency():
+            out.latency.CopyFrom(latency_to_proto(one.figures))
+        case None:
+            pass
+    return out
+
+
+def _window(used: UsedWindow) -> sla_pb2.ResolvedWindow:
+    return sla_pb2.ResolvedWindow(
+        start_time=timestamp(used.window.start_ms),
+        end_time=timestamp(used.window.end_ms),
+        watermark_time=timestamp(used.window.data_end_ms),
+        time_zone=used.time_zone,
+        provisional=used.provisional,
+        data_revision=used.data_revision,
+    )
+
+
+def _budget(budget: Budget) -> sla_pb2.Budget:
+    return sla_pb2.Budget(
+        total_count=budget.total,
+        consumed_count=budget.consumed,
+        remaining_count=budget.remaining,
+        remaining_ratio=budget.remaining_ratio,
+        frozen=budget.frozen,
+        any_failure_breaches=budget.any_failure_breaches,
+    )
+
+
+def _burn_rate(one: BurnRate) -> sla_pb2.BurnRate:
+    return sla_pb2.BurnRate(
+        window=duration(one.window_ms),
+        rate=one.rate,
+        bad_count=one.bad,
+        total_count=one.total,
+        any_failure_breaches=one.any_failure_breaches,
+        no_data=one.total == 0,
+    )
+
+
+def _distribution(one: Distribution) -> sla_pb2.Distribution:
+    if one.kind is DistributionKind.EXPLICIT:
+        buckets = sla_pb2.ExplicitBuckets(bounds_seconds=one.bounds, bucket_counts=one.counts)
+        return sla_pb2.Distribution(count=one.total, explicit=buckets)
+    return sla_pb2.Distribution(
+        count=one.total,
+        exponential=sla_pb2.ExponentialBuckets(
+            scale=one.scale, zero_count=one.zero_count, offset=one.offset, bucket_counts=one.counts
+        ),
+    )
+
+
+def _share(part: int, total: int) -> Fraction | None:
+    return Fraction(part, total) if total else None

@@ -1,0 +1,81 @@
+"""The SLA process: SlaService, the slicer, and the storer of slices.
+
+Composition root: it makes the parts and puts them together, and decides nothing else.
+"""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+
+from services.common.run import run_service
+from services.common.settings import Settings
+
+SERVICE = "sla"
+
+
+async def serve_sla(settings: Settings) -> None:
+    """Connect, serve and work until cancelled."""
+    # After the TLS recipe of the settings: gRPC must not be imported before it.
+    from services.common.auth_feed import build_authenticator
+    from services.common.clickhouse import Database
+    from services.common.clock import SystemClock
+    from services.common.config_feed import ConfigFeed
+    from services.common.grpc_health import HealthRegistry
+    from services.common.grpc_server import build_server, serve
+    from services.common.log import connect_nats
+    from services.sla import kernels
+    from services.sla.assembly import assemble
+    from services.sla.config import SlaConfig
+    from services.sla.servicer import SERVICE_NAME
+    from threenines.sla.v1 import sla_service_pb2_grpc
+
+    config, clock = SlaConfig.from_settings(settings), SystemClock()
+    async with AsyncExitStack() as stack:
+        warming = asyncio.create_task(asyncio.to_thread(kernels.warm))
+        database = Database(config.clickhouse)
+        stack.push_async_callback(database.close)
+        engine = await connect_nats(config.nats_url, clock=clock)
+        stack.push_async_callback(engine.close)
+        await engine.ensure_streams()
+        feed = ConfigFeed(engine.log, clock)
+        await feed.start()
+        stack.push_async_callback(feed.stop)
+        parts = assemble(
+            database=database,
+            log=engine.log,
+            kv=engine.kv,
+            feed=feed,
+            clock=clock,
+            region=config.region,
+            holder=config.holder,
+        )
+        health = HealthRegistry(clock)
+        health.add_probe("log", engine.probe)
+        # Without ClickHouse there are no figures, but the process stays up and waits.
+        health.add_probe("clickhouse", database.ping, required_for=[SERVICE_NAME])
+        server = build_server(
+            config=config.server,
+            authenticator=build_authenticator(settings, feed),
+            health=health,
+            service_names=[SERVICE_NAME],
+        )
+        sla_service_pb2_grpc.add_SlaServiceServicer_to_server(
+            parts.servicer,
+            server,
+        )
+        await warming
+        await serve(
+            server,
+            drain_s=config.drain_s,
+            health=health,
+            background={"slicer": parts.slicer.run, "storer": parts.storer.run},
+        )
+
+
+def main() -> int:
+    """The process; its exit code."""
+    return run_service(serve_sla, name=SERVICE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

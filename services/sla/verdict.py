@@ -1,0 +1,118 @@
+"""Whether a promise was kept. Integers and fractions only: no float comes near a comparison."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from services.sla.model import NoData, Verdict
+
+_STEP = 1000
+"""Steps of a percent that are displayed: three decimals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How a window divides, nanoseconds; each instant is in one of them."""
+
+    up_ns: int
+    degraded_ns: int
+    down_ns: int
+    excluded_ns: int
+    no_data_ns: int
+    not_started_ns: int
+
+    @property
+    def covered_ns(self) -> int:
+        """Time with data."""
+        return self.up_ns + self.degraded_ns + self.down_ns
+
+    @property
+    def coverage(self) -> Fraction | None:
+        """1 - no_data / (window - excluded - not started); None when nothing remains."""
+        counted = self.covered_ns + self.no_data_ns
+        return Fraction(self.covered_ns, counted) if counted else None
+
+    @property
+    def uptime(self) -> Fraction | None:
+        """Share of the time with data that was not down; None without data."""
+        return Fraction(self.up_ns + self.degraded_ns, self.covered_ns) if self.covered_ns else None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Requests that may fail, and that did. `ratio` is what remains of the exact budget, for display."""
+
+    total: int
+    consumed: int
+    remaining_ratio: float
+    frozen: bool
+    any_failure_breaches: bool
+
+    @property
+    def remaining(self) -> int:
+        """Negative when overdrawn."""
+        return self.total - self.consumed
+
+
+def request_ratio(good: int, total: int, times: Times, policy: NoData) -> Fraction | None:
+    """The share of good requests, time without data counted as the policy says; None without requests.
+
+    Missing time is taken as carrying requests at the average rate, all of them failed or all good.
+    """
+    if total == 0:
+        return None
+    ratio = Fraction(good, total)
+    coverage = times.coverage
+    if policy is NoData.EXCLUDE or coverage is None:
+        return ratio
+    if policy is NoData.COUNT_DOWN:
+        return ratio * coverage
+    return 1 - (1 - ratio) * coverage
+
+
+def judge_share(share: Fraction | None, target: Fraction) -> Verdict:
+    """PASS when the share reaches the target, exactly."""
+    if share is None:
+        return Verdict.NO_DATA
+    return Verdict.PASS if share >= target else Verdict.FAIL
+
+
+def judge_bounds(sure: int, possible: int, total: int, target: Fraction) -> Verdict:
+    """From counts between which the true one lies: INDETERMINATE when the target lies between them."""
+    if total == 0:
+        return Verdict.NO_DATA
+    if sure * target.denominator >= target.numerator * total:
+        return Verdict.PASS
+    if possible * target.denominator < target.numerator * total:
+        return Verdict.FAIL
+    return Verdict.INDETERMINATE
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """FAIL, then NO_DATA, INDETERMINATE, PASS."""
+    order = (Verdict.FAIL, Verdict.NO_DATA, Verdict.INDETERMINATE, Verdict.PASS)
+    return next((verdict for verdict in order if verdict in verdicts), Verdict.NO_DATA)
+
+
+def request_budget(bad: int, total: int, target: Fraction, *, frozen: bool) -> Budget:
+    """What may fail of `total` requests."""
+    exact = (1 - target) * total
+    left = float(1 - Fraction(bad) / exact) if exact else 0.0
+    return Budget(
+        total=exact.numerator // exact.denominator,
+        consumed=bad,
+        remaining_ratio=left,
+        frozen=frozen,
+        any_failure_breaches=target == 1,
+    )
+
+
+def displayed_percent(share: Fraction | None, *, flawless: bool) -> str:
+    """Percent floored to three decimals; `100` only when nothing was down, failed or missing."""
+    if share is None:
+        return ""
+    steps = (share.numerator * 100 * _STEP) // share.denominator
+    if steps >= 100 * _STEP:
+        if flawless:
+            return "100"
+        steps = 100 * _STEP - 1
+    return f"{steps // _STEP}.{steps % _STEP:03d}"
