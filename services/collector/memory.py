@@ -5,6 +5,7 @@ of its behaviour. Nothing survives the process.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
@@ -29,7 +30,7 @@ class MemoryPointStore:
         self._database = database
         self._blocks: list[TableBlock] = []
         self._tokens: set[str] = set()
-        self._faults: list[InsertFault] = []
+        self._faults: list[InsertFault | None] = []
         self._down = False
         self.attempts: list[str] = []
         """Query ids in the order in which they came."""
@@ -39,8 +40,8 @@ class MemoryPointStore:
         """What is stored."""
         return tuple(self._blocks)
 
-    def fail_inserts(self, *faults: InsertFault) -> None:
-        """Let the next inserts raise Unavailable, with these true outcomes."""
+    def fail_inserts(self, *faults: InsertFault | None) -> None:
+        """Let the next inserts raise Unavailable with these true outcomes; None lets one succeed."""
         self._faults += faults
 
     def set_down(self, down: bool) -> None:
@@ -52,6 +53,13 @@ class MemoryPointStore:
         self._database = database
         self._blocks.clear()
         self._tokens.clear()
+
+    def lose_rows(self, table: str, rows: int) -> None:
+        """Lose the last rows of every block of a table, as no engine ever should."""
+        self._blocks = [
+            replace(block, rows=block.rows - rows) if block.table == table else block
+            for block in self._blocks
+        ]
 
     async def database_id(self) -> str:
         """See `PointStore.database_id`."""

@@ -19,35 +19,35 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         self._status = status
         self._tenants = tenants
 
-    async def GetStatus(  # noqa: N802
+    async def GetStatus(
         self, request: collector_service_pb2.GetStatusRequest, _context: Context
     ) -> collector_service_pb2.GetStatusResponse:
         """How far the log is written, and the counts."""
         tenant = convert.tenant_from_name(request.tenant, field="tenant") if request.tenant else None
         return convert.status_to_proto(await self._status.report(tenant))
 
-    async def CreateTenant(  # noqa: N802
+    async def CreateTenant(
         self, request: collector_service_pb2.CreateTenantRequest, _context: Context
     ) -> collector_pb2.Tenant:
         """Create a client company."""
         created = await self._tenants.create_tenant(request.tenant_id, request.tenant.display_name)
         return convert.tenant_to_proto(created)
 
-    async def CreateToken(  # noqa: N802
+    async def CreateToken(
         self, request: collector_service_pb2.CreateTokenRequest, _context: Context
     ) -> collector_pb2.Token:
         """Create a token and show its secret once."""
         tenant, role = _parent(request.parent), convert.role_from_proto(request.token.role)
         return convert.token_to_proto(await self._tenants.create_token(tenant, role, request.token_id))
 
-    async def RevokeToken(  # noqa: N802
+    async def RevokeToken(
         self, request: collector_service_pb2.RevokeTokenRequest, _context: Context
     ) -> collector_pb2.Token:
         """Revoke a token."""
         tenant, token_id = convert.token_from_name(request.name)
         return convert.token_to_proto(await self._tenants.revoke_token(tenant, token_id))
 
-    async def ListTokens(  # noqa: N802
+    async def ListTokens(
         self, request: collector_service_pb2.ListTokensRequest, _context: Context
     ) -> collector_service_pb2.ListTokensResponse:
         """List a tenant's tokens."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from services.collector.model import PointCounts
+from services.common.errors import Aborted, AlreadyExists
 from services.common.log_port import KeyValue
 from services.common.streams import OTLP, POSITIONS
 
@@ -123,11 +124,17 @@ class PositionStore:
         """Replace the position that was loaded or saved last.
 
         Raises:
-            Aborted: FENCED, AlreadyExists: another writer was here; load again.
+            Aborted: FENCED, another writer was here; load again.
             Unavailable: the outcome is unknown; load again.
         """
         data = position.to_json()
         if self._revision is None:
-            self._revision = await self._kv.create(POSITIONS, self._key, data)
+            self._revision = await self._create(data)
         else:
             self._revision = await self._kv.update(POSITIONS, self._key, data, revision=self._revision)
+
+    async def _create(self, data: bytes) -> int:
+        try:
+            return await self._kv.create(POSITIONS, self._key, data)
+        except AlreadyExists as err:
+            raise Aborted("another writer made this position", reason="FENCED") from err
