@@ -28,21 +28,21 @@ class BackupServicer(backup_service_pb2_grpc.BackupServiceServicer):
         self._backups = backups
         self._restores = restores
 
-    async def CreateBackup(  # noqa: N802
+    async def CreateBackup(
         self, request: backup_service_pb2.CreateBackupRequest, _context: Any
     ) -> dr_pb2.Backup:
         """Starts a backup."""
         asked = convert.new_backup_from_proto(request)
         return convert.backup_to_proto(await self._backups.create(asked))
 
-    async def GetBackup(  # noqa: N802
+    async def GetBackup(
         self, request: backup_service_pb2.GetBackupRequest, _context: Any
     ) -> dr_pb2.Backup:
         """One backup."""
         region, backup_id = convert.backup_name_from_proto(request.name)
         return convert.backup_to_proto(await self._backups.get(region, backup_id))
 
-    async def ListBackups(  # noqa: N802
+    async def ListBackups(
         self, request: backup_service_pb2.ListBackupsRequest, _context: Any
     ) -> backup_service_pb2.ListBackupsResponse:
         """Backups, newest first."""
@@ -54,21 +54,21 @@ class BackupServicer(backup_service_pb2_grpc.BackupServiceServicer):
         )
         return convert.page_to_proto(page)
 
-    async def VerifyBackup(  # noqa: N802
+    async def VerifyBackup(
         self, request: backup_service_pb2.VerifyBackupRequest, _context: Any
     ) -> dr_pb2.Backup:
         """Starts to prove a backup."""
         region, backup_id = convert.backup_name_from_proto(request.name)
         return convert.backup_to_proto(await self._backups.verify(region, backup_id))
 
-    async def RestoreBackup(  # noqa: N802
+    async def RestoreBackup(
         self, request: backup_service_pb2.RestoreBackupRequest, _context: Any
     ) -> dr_pb2.Restore:
         """Starts a restore."""
         asked = convert.new_restore_from_proto(request)
         return convert.restore_to_proto(await self._restores.start(asked))
 
-    async def GetRestore(  # noqa: N802
+    async def GetRestore(
         self, request: backup_service_pb2.GetRestoreRequest, _context: Any
     ) -> dr_pb2.Restore:
         """One restore."""
