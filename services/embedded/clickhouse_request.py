@@ -29,7 +29,10 @@ MAX_SESSION_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class QueryRequest:
-    """What a request asks for, apart from its body. `native_revision` 0 means Native without block info."""
+    """What a request asks for, apart from its body. `native_revision` 0 means Native without block info.
+
+    `form` is the Content-Type of a multipart/form-data body, else "".
+    """
 
     method: str
     query: str
@@ -45,6 +48,7 @@ class QueryRequest:
     wait_end_of_query: bool = False
     native_revision: int = 0
     content_encoding: str = ""
+    form: str = ""
     accept_encoding: str = ""
 
     @property
@@ -66,10 +70,7 @@ def parse_request(method: str, query_string: bytes, headers: Mapping[str, str]) 
             "The embedded server does not speak compress=1 or decompress=1 (native block compression);"
             " use Content-Encoding and enable_http_compression=1 instead.",
         )
-    if headers.get("content-type", "").startswith("multipart/form-data"):
-        raise refuse(
-            Code.NOT_IMPLEMENTED, "The embedded server does not take multipart/form-data (external tables)."
-        )
+    content_type = headers.get("content-type", "")
     settings = {k: v for k, v in pairs if k not in _TRANSPORT and not k.startswith("param_")}
     for name in settings:
         if _SETTING_NAME.match(name) is None:
@@ -89,8 +90,9 @@ def parse_request(method: str, query_string: bytes, headers: Mapping[str, str]) 
         session_must_exist=_flag(last.get("session_check", "")),
         close_session=_flag(last.get("close_session", "")),
         wait_end_of_query=_flag(last.get("wait_end_of_query", "")),
-        native_revision=int(revision) if revision.isdigit() else 0,
+        native_revision=int(revision) if revision.isdecimal() else 0,
         content_encoding=headers.get("content-encoding", ""),
+        form=content_type if content_type.lower().startswith("multipart/form-data") else "",
         accept_encoding=choose_encoding(headers.get("accept-encoding", "")) if compress else "",
     )
 
@@ -147,6 +149,6 @@ def _flag(value: str) -> bool:
 def _session_seconds(value: str) -> float:
     if not value:
         return DEFAULT_SESSION_SECONDS
-    if not value.isdigit() or float(value) > MAX_SESSION_SECONDS:
+    if not value.isdecimal() or float(value) > MAX_SESSION_SECONDS:
         raise refuse(Code.INVALID_SESSION_TIMEOUT, f"Invalid session timeout: '{value}'.")
     return float(value)

@@ -15,22 +15,27 @@ from typing import Protocol
 from services.embedded import clickhouse_formats as formats
 from services.embedded import clickhouse_sql as sql_text
 from services.embedded.clickhouse_body import Body
-from services.embedded.clickhouse_engine import Engine, StatementClass, Statistics
-from services.embedded.clickhouse_errors import ClickHouseError, ClientGoneError, Code, refuse
+from services.embedded.clickhouse_engine import Engine, Statistics
+from services.embedded.clickhouse_errors import ClientGoneError, Code, refuse
+from services.embedded.clickhouse_form import ExternalTable, read_form
+from services.embedded.clickhouse_load import (
+    STATEMENT_BYTES,
+    decoded,
+    external_tables,
+    insert_body,
+    readonly_error,
+    refuse_second_statement,
+)
 from services.embedded.clickhouse_native import block_prefix, prefix_blocks
 from services.embedded.clickhouse_request import QueryRequest
 from services.embedded.clickhouse_sessions import Handles, Lease, Running
 
 _DEFAULT_FORMAT = "TabSeparated"
-# The engine reads at most max_query_size (256 KiB) of statement; more than this is data of an INSERT.
-_STATEMENT_BYTES = 256 * 1024
 _TEXT_LIMIT_BYTES = 64 * 1024 * 1024
 # A result up to this size is answered whole: with its length, its final statistics and a clean error status.
 _WHOLE_RESULT_BYTES = 1024 * 1024
 _WAITED_RESULT_BYTES = 16 * 1024 * 1024
 _WHOLE_RESULT_SECONDS = 0.1
-# One block, one part, all or nothing: the engine squashes to these before it writes.
-_ATOMIC_INSERT = {"min_insert_block_size_rows": "100000000", "min_insert_block_size_bytes": "10000000000"}
 _STREAMED_WORDS = frozenset({"SELECT", "WITH", "FROM", "("})
 _SESSION_WORDS = frozenset({"SET", "USE"})
 
@@ -82,21 +87,24 @@ class QueryRunner:
     def run(self, request: QueryRequest, body: Body, reply: Reply, running: Running) -> None:
         """Execute and answer. Raises ClickHouseError before any output, ClientGoneError when nobody waits."""
         started = self._monotonic()
+        tables: tuple[ExternalTable, ...] = ()
+        if request.form:
+            request, tables = read_form(request, _rest(b"", body))
         # The statement is the URL's part, a line feed and the body.
-        parts = (request.query.encode(), body.read_up_to(_STATEMENT_BYTES))
+        parts = (request.query.encode(), body.read_up_to(STATEMENT_BYTES))
         prefix = b"\n".join(part for part in parts if part)
         # Latin-1 keeps one character per byte, so offsets into the text are offsets into the bytes.
         insert = sql_text.split_insert(prefix.decode("latin-1"))
-        with self._handles.lease(request, running) as lease:
+        with self._handles.lease(request, running) as lease, external_tables(lease, tables):
             if insert is not None and insert.kind is sql_text.InsertKind.INFILE:
                 raise refuse(
                     Code.UNKNOWN_TYPE_OF_QUERY, "Query has infile and was sent directly to the server."
                 )
             if insert is not None and insert.kind is sql_text.InsertKind.DATA:
-                statistics = _insert(lease, request, insert, prefix=prefix, body=body, running=running)
+                statistics = insert_body(lease, request, insert, prefix=prefix, body=body, running=running)
                 reply.whole(Head("", statistics, self._monotonic() - started), b"")
                 return
-            sql = _whole_text(prefix, body)
+            sql = decoded(_rest(prefix, body))
             _check_statement(lease, request, sql, running)
             self._query(lease, request, sql, reply=reply, started=started, running=running)
 
@@ -163,41 +171,7 @@ def _chunks(
         stream.close()
 
 
-def _insert(
-    lease: Lease,
-    request: QueryRequest,
-    head: sql_text.InsertHead,
-    *,
-    prefix: bytes,
-    body: Body,
-    running: Running,
-) -> Statistics:
-    if not request.writes_allowed:
-        raise _readonly(request)
-    if head.format == "Values" and len(prefix) < _STATEMENT_BYTES:
-        # The engine would stop at the semicolon and say nothing of what follows.
-        _refuse_second_statement(lease.handle.classify(prefix.decode("utf-8", "replace")))
-    sql = _decoded(prefix[: head.sql_end])
-    atomic = {k: v for k, v in _ATOMIC_INSERT.items() if k not in request.settings}
-    lease.handle.set(atomic)
-    # send_insert takes no parameters: they are set on the handle instead.
-    lease.handle.set({f"param_{name}": value for name, value in request.params.items()})
-    with lease.handle.insert(sql, head.format) as insert:
-        data: bytes | None = prefix[head.data_start :]
-        while data is not None:
-            if data:
-                insert.append(data)
-            data = body.read()
-        if running.client_gone.is_set():
-            raise ClientGoneError
-        statistics = insert.finish()
-    if lease.in_session:
-        # Blocks of this size are for bodies: an INSERT SELECT would hold its whole result in memory.
-        lease.handle.unset(atomic)
-    return statistics
-
-
-def _whole_text(prefix: bytes, body: Body) -> str:
+def _rest(prefix: bytes, body: Body) -> bytes:
     parts = [prefix]
     size = len(prefix)
     while (part := body.read()) is not None:
@@ -205,21 +179,14 @@ def _whole_text(prefix: bytes, body: Body) -> str:
         size += len(part)
         if size > _TEXT_LIMIT_BYTES:
             raise refuse(Code.QUERY_IS_TOO_LARGE, f"The query is longer than {_TEXT_LIMIT_BYTES} bytes.")
-    return _decoded(b"".join(parts))
-
-
-def _decoded(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise refuse(Code.BAD_ARGUMENTS, f"The query is not UTF-8: {error}.") from error
+    return b"".join(parts)
 
 
 def _check_statement(lease: Lease, request: QueryRequest, sql: str, running: Running) -> None:
     if not sql.strip():
         raise refuse(Code.SYNTAX_ERROR, "Syntax error: Empty query.")
     found = lease.handle.classify(sql)
-    _refuse_second_statement(found)
+    refuse_second_statement(found)
     if sql_text.writes_outfile(sql):
         raise refuse(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed.")
     # In this order: whoever notes that the client left sets its flag first and reads this one second.
@@ -232,19 +199,4 @@ def _check_statement(lease: Lease, request: QueryRequest, sql: str, running: Run
     # Outside a session readonly=2 on the handle says the same; on a session's handle it could not be undone.
     parses_and_writes = found.count == 1 and not found.read_only
     if parses_and_writes and not request.writes_allowed and sql_text.first_word(sql) not in _SESSION_WORDS:
-        raise _readonly(request)
-
-
-def _refuse_second_statement(found: StatementClass) -> None:
-    if found.count > 1:
-        raise refuse(
-            Code.SYNTAX_ERROR,
-            "Syntax error (Multi-statements are not allowed): send one statement a request.",
-        )
-
-
-def _readonly(request: QueryRequest) -> ClickHouseError:
-    why = " For queries over HTTP, method GET implies readonly. Use method POST for modifying queries."
-    return refuse(
-        Code.READONLY, "Cannot execute query in readonly mode." + (why if request.method != "POST" else "")
-    )
+        raise readonly_error(request)

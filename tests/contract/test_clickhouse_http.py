@@ -224,6 +224,15 @@ def test_values_with_expressions_and_parameters(http: httpx.Client, table: str) 
     assert http.post("/", content=f"SELECT * FROM {table} ORDER BY a").text == "2\tX\n3\tit\\'s\n"
 
 
+@pytest.mark.parametrize("value", ["tab\\tq", "back\\\\slash", 'it\'s "x"', "{a:b}", "\\N", "ü\\n"])
+def test_a_parameter_means_the_same_in_an_insert_and_in_a_select(
+    http: httpx.Client, table: str, value: str
+) -> None:
+    selected = http.post("/", params={"param_s": value}, content="SELECT {s:String}").text
+    http.post("/", params={"param_s": value}, content=f"INSERT INTO {table} VALUES (1, {{s:String}})")
+    assert http.post("/", content=f"SELECT s FROM {table}").text == selected
+
+
 def test_a_deduplication_token_stores_once(http: httpx.Client, table: str) -> None:
     for body in ("1\tfirst\n", "1\tfirst\n", "2\tother\n"):
         params = {"query": f"INSERT INTO {table} FORMAT TSV", "insert_deduplication_token": "batch-7"}

@@ -14,6 +14,7 @@ import zstandard
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
+from clickhouse_connect.driver.external import ExternalData
 
 from tests.engines import EmbeddedClickHouse
 
@@ -151,6 +152,20 @@ def test_parameters_and_settings_reach_the_engine(client: Client, table: str) ->
         77,
     )
     assert client.query("SELECT getSetting('max_block_size')").first_row != (77,)
+
+
+async def test_long_parameters_and_external_tables_travel_as_forms(
+    client: Client, aclient: AsyncClient
+) -> None:
+    numbers = list(range(20_000))
+    sql = "SELECT length({a:Array(UInt32)}), arraySum({a:Array(UInt32)})"
+    assert client.query(sql, parameters={"a": numbers}).first_row == (20_000, sum(numbers))
+    result = await aclient.query(sql, parameters={"a": numbers})
+    assert result.first_row == (20_000, sum(numbers))
+    ext = ExternalData(file_name="ext.csv", data=b"1,one\n2,two\n", fmt="CSV", structure="n UInt8, s String")
+    for _ in range(2):  # gone after each query, also in a session
+        rows = client.query("SELECT s FROM ext ORDER BY n DESC", external_data=ext).result_rows
+        assert rows == [("two",), ("one",)]
 
 
 def test_summaries_say_what_was_read_and_written(client: Client, table: str) -> None:
