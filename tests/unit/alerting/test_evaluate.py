@@ -96,9 +96,11 @@ async def uninterrupted(messages: list[bytes]) -> list[Transition]:
     return await place.transitions()
 
 
-SLICES = st.lists(
-    st.tuples(st.sampled_from([0, 10]), st.sampled_from([0, 10])) | st.none(), min_size=3, max_size=40
+RUNS = st.tuples(st.tuples(st.sampled_from([0, 10]), st.sampled_from([0, 10])) | st.none(), st.integers(1, 9))
+SLICES = st.lists(RUNS, min_size=2, max_size=9).map(
+    lambda runs: [outcome for outcome, length in runs for _ in range(length)]
 )
+"""Stretches of good, bad, idle and missing slices, up to longer than every window."""
 
 
 def story(outcomes: list[tuple[int, int] | None]) -> list[bytes]:
@@ -156,8 +158,8 @@ async def test_a_crash_around_any_append_changes_no_transition(
     assert await place.transitions() == await uninterrupted(messages)
 
 
-@settings(max_examples=40, deadline=None)
-@given(outcomes=SLICES, change_at=st.integers(0, 60), crash_after=st.integers(0, 8), stored=st.booleans())
+@settings(max_examples=100, deadline=None)
+@given(outcomes=SLICES, change_at=st.integers(0, 60), crash_after=st.integers(0, 12), stored=st.booleans())
 async def test_a_change_of_rules_is_replayed_where_it_happened(
     outcomes: list[tuple[int, int] | None], change_at: int, crash_after: int, stored: bool
 ) -> None:
@@ -246,3 +248,19 @@ async def test_an_append_of_unknown_outcome_is_neither_lost_nor_doubled(stored: 
     await place.drain(await place.evaluator())
 
     assert [each.fires for each in await place.transitions()] == [True]
+
+
+async def test_a_new_configuration_is_not_applied_to_what_was_evaluated_before() -> None:
+    """Killed with the snapshot far behind, and the rule is gone from the configuration meanwhile."""
+    place = Place((outage(),), checkpoint_messages=1000)
+    evaluator = await place.evaluator()
+    for data in feed([(10, 0)] * 2 + [(0, 10)] * 2):
+        await place.publish(data)
+    await place.drain(evaluator)
+    place.catalog.replace(())
+    await place.drain(await place.evaluator())
+
+    assert [(each.fires, each.cause.value) for each in await place.transitions()] == [
+        (True, "BREACHED"),
+        (False, "RULE_REMOVED"),
+    ]
