@@ -5,7 +5,7 @@ which shares no code with the collector: it is the test's ledger.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,8 +166,9 @@ def any_value(value: Any) -> AnyValue:
     return result
 
 
-def rows_of(tenant: str, raw: bytes) -> Ledger:
-    """The rows that every point of a request must become.
+def rows_of(tenant: str, raw: bytes, accept: Callable[[str, Any, Any], bool] | None = None) -> Ledger:
+    """The rows that every point of a request must become, or every point that `accept` (of the
+    type's name, its data and the point) lets through.
 
     A row starts with tenant, metric, the attributes of resource and point in a comparable form,
     ts and start in ms, flags and bits; then the values in the order of the table's columns.
@@ -180,12 +181,21 @@ def rows_of(tenant: str, raw: bytes) -> Ledger:
                 field_name = metric.WhichOneof("data")
                 if field_name is not None:
                     head = (tenant, metric.name, plain_attributes(resource.resource.attributes))
-                    _add_points(ledger, head, metric, field_name)
+                    _add_points(ledger, head, metric, field_name, accept)
     return ledger
 
 
-def _add_points(ledger: Ledger, head: tuple[Any, ...], metric: Metric, field_name: str) -> None:
-    for point in getattr(metric, field_name).data_points:
+def _add_points(
+    ledger: Ledger,
+    head: tuple[Any, ...],
+    metric: Metric,
+    field_name: str,
+    accept: Callable[[str, Any, Any], bool] | None,
+) -> None:
+    data = getattr(metric, field_name)
+    for point in data.data_points:
+        if accept is not None and not accept(field_name, data, point):
+            continue
         ledger.points += 1
         start, time = point.start_time_unix_nano, point.time_unix_nano
         bits = (1 if start == 0 else 0) | (2 if start != 0 and start == time else 0)
