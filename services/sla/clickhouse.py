@@ -177,7 +177,7 @@ def _rows(kind: PointKind, found: _Columns) -> Rows:
     smooth = kind is PointKind.EXPONENTIAL
     none = np.zeros(0, np.int64)
     at, counts = _arrays(found["buckets"])
-    bounds_at, bounds = (np.zeros(1, np.int64), none) if smooth else _arrays(found["bounds"])
+    bounds_at, bounds = (np.zeros(len(at), np.int64), none) if smooth else _arrays(found["bounds"])
     return Rows(
         kind=kind,
         series=_ints(found["series_id"]),

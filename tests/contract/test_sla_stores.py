@@ -4,20 +4,18 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pytest
 
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import ManualClock
 from services.common.migrations import load_migrations, migrate
-from services.common.native import Block
-from services.common.native_columns import Arrays, CodedStrings, Maps
-from services.sla.clickhouse import ClickHousePointReader, ClickHouseSliceStore, metric_id
+from services.sla.clickhouse import ClickHousePointReader, ClickHouseSliceStore
 from services.sla.columns import revision_at
 from services.sla.memory import MemoryPointReader, MemorySliceStore
 from services.sla.model import Distribution, DistributionKind, PointKind, Revision, Rows, Series, Slice
 from services.sla.ports import PointReader, SliceStore
 from services.sla.rows_build import Point
+from tests.contract.sla_rows import insert
 from tests.engines import EmbeddedClickHouse
 
 pytestmark = pytest.mark.engines
@@ -45,8 +43,7 @@ class Stores:
         if self.memory is not None:
             self.memory.put(tenant, METRIC, series, *points)
         if self.database is not None:
-            await insert_series(self.database, tenant, series, points)
-            await insert_points(self.database, tenant, series.kind, points)
+            await insert(self.database, tenant, METRIC, series, points)
 
 
 @pytest.fixture(scope="module")
@@ -68,58 +65,6 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     yield Stores(ClickHousePointReader(database), ClickHouseSliceStore(database), None, database)
     await database.command(f"DROP DATABASE `{name}`")
     await database.close()
-
-
-def unsigned(values: list[int]) -> np.ndarray:
-    return np.array(values, np.int64).view(np.uint64)
-
-
-async def insert_series(database: Database, tenant: str, series: Series, points: tuple[Point, ...]) -> None:
-    days = sorted({point.ts_ms // 86_400_000 for point in points})
-    n = len(days)
-    block = (
-        Block()
-        .add("tenant", "String", CodedStrings.constant(tenant, n))
-        .add("metric", "String", CodedStrings.constant(METRIC, n))
-        .add("metric_id", "UInt32", np.full(n, metric_id(METRIC), np.uint32))
-        .add("series_id", "UInt64", unsigned([series.series_id] * n))
-        .add("sender_id", "UInt64", unsigned([series.sender_id] * n))
-        .add("day", "Date", np.array(days, np.uint16))
-        .add("type", "Enum8('histogram' = 3, 'exp_histogram' = 4)", np.full(n, int(series.kind), np.int8))
-        .add("temporality", "Enum8('delta' = 1, 'cumulative' = 2)", np.full(n, 2 - series.delta, np.int8))
-        .add("unit", "String", CodedStrings.constant(series.unit, n))
-        .add("attributes", "Map(String, String)", Maps.of([series.attributes] * n))
-        .add("resource_attributes", "Map(String, String)", Maps.of([series.resource] * n))
-        .add("first_seen", "DateTime64(3, 'UTC')", np.full(n, min(p.ts_ms for p in points)))
-        .add("last_seen", "DateTime64(3, 'UTC')", np.full(n, max(p.ts_ms for p in points)))
-    )
-    await database.insert_native("series", block.to_bytes(), block.names, query_id=f"s-{id(block)}")
-
-
-async def insert_points(database: Database, tenant: str, kind: PointKind, points: tuple[Point, ...]) -> None:
-    for point in points:
-        block = (
-            Block()
-            .add("tenant", "String", [tenant])
-            .add("metric_id", "UInt32", np.array([metric_id(METRIC)], np.uint32))
-            .add("series_id", "UInt64", unsigned([point.series_id]))
-            .add("ts", "DateTime64(3, 'UTC')", np.array([point.ts_ms]))
-            .add("start", "DateTime64(3, 'UTC')", np.array([point.start_ms]))
-            .add("flags", "UInt32", np.array([point.flags], np.uint32))
-            .add("bits", "UInt8", np.array([point.bits], np.uint8))
-            .add("count", "UInt64", np.array([point.count], np.uint64))
-        )
-        if kind is PointKind.EXPONENTIAL:
-            block.add("scale", "Int32", np.array([point.scale], np.int32))
-            block.add("zero_count", "UInt64", np.array([point.zero_count], np.uint64))
-            block.add("zero_threshold", "Float64", np.array([point.zero_threshold]))
-            block.add("positive_offset", "Int32", np.array([point.offset], np.int32))
-            block.add("positive_counts", "Array(UInt64)", Arrays.of([point.counts], np.uint64))
-        else:
-            block.add("bounds", "Array(Float64)", Arrays.of([point.bounds], np.float64))
-            block.add("counts", "Array(UInt64)", Arrays.of([point.counts], np.uint64))
-        table = "exp_histograms" if kind is PointKind.EXPONENTIAL else "histograms"
-        await database.insert_native(table, block.to_bytes(), block.names, query_id=f"p-{id(block)}")
 
 
 def smooth(ts_s: float, count: int, *, start_s: float = 0, **more: object) -> Point:
@@ -177,6 +122,7 @@ async def test_every_column_of_a_point_comes_back(stores: Stores) -> None:
     assert exponential.zero_threshold.tolist() == [0.5]
     assert exponential.at.tolist() == [0, 3]
     assert exponential.counts.tolist() == [4, 0, 6]
+    assert exponential.bounds_at.tolist() == [0, 0]
     assert explicit.bounds.tolist() == [2.5]
     assert explicit.counts.tolist() == [1, 2]
     assert explicit.count.tolist() == [3]
