@@ -1,0 +1,96 @@
+"""A stack whose parts can be killed one by one, with the means to see when it has caught up."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.collector.ticker import TICK_LEASE
+from services.collector.write_runner import write_lease
+from services.common.clickhouse import ClickHouseConfig, Database
+from services.common.clock import SystemClock
+from services.common.log import NatsEngine, connect_nats
+from services.common.streams import APPLIED, LEASES, OTLP
+from tests.collector_process import CollectorProcess
+from tests.engines import EmbeddedClickHouse
+from tests.engines_nats import EmbeddedNats, free_port
+from tests.scenario.insert_relay import InsertRelay
+from tests.scenario.ledger import Load
+
+REGION = "local"
+
+
+@dataclass
+class KillStack:
+    """Engines, the relay before ClickHouse, and one collector; `engine` and `database` are the test's own
+    connections, past the relay."""
+
+    nats: EmbeddedNats
+    clickhouse: EmbeddedClickHouse
+    relay: InsertRelay
+    collector: CollectorProcess
+    engine: NatsEngine
+    database: Database
+
+    def load(self, rng: random.Random, **options: float) -> Load:
+        """Clients for the collector, not yet started."""
+        return Load(self.collector.otlp_address, rng, **options)  # type: ignore[arg-type]
+
+    async def written_seq(self) -> int:
+        """The last sequence of OTLP that the writer says is stored."""
+        entry = await self.engine.log.last_entry(APPLIED, f"applied.{REGION}")
+        return 0 if entry is None else int(json.loads(entry.data)["last_seq"])
+
+    async def caught_up(self, *, timeout_s: float = 60.0) -> None:
+        """Return when everything that the log holds now is stored."""
+        last_seq, deadline = await self.engine.log.last_seq(OTLP), time.monotonic() + timeout_s
+        while (written := await self.written_seq()) < last_seq:
+            assert time.monotonic() < deadline, (
+                f"written up to {written} of {last_seq}\n{self.collector.log[-4000:]}"
+            )
+            await asyncio.sleep(0.05)
+
+    async def drop_leases(self) -> None:
+        """Take the leases of a collector that is dead: the next one starts at once, which is the harder
+        case, as the dead one's insert may still be running."""
+        for name in (write_lease(REGION), TICK_LEASE):
+            await self.engine.kv.delete(LEASES, name)
+
+    async def replace_collector(self) -> None:
+        """kill -9 and a new one that need not wait for the leases."""
+        await asyncio.to_thread(self.collector.kill9)
+        self.collector.start()
+        await self.drop_leases()
+
+
+@asynccontextmanager
+async def kill_stack(
+    path: Path, *, clickhouse_up: bool = True, through_relay: bool = True
+) -> AsyncIterator[KillStack]:
+    """Start everything, wait until the collector serves, and stop it all afterwards."""
+    nats = EmbeddedNats(path / "nats")
+    clickhouse = EmbeddedClickHouse(path / "clickhouse", port=free_port())
+    relay = InsertRelay(clickhouse.port)
+    database = Database(ClickHouseConfig.from_url(clickhouse.url, "threenines"))
+    await nats.start()
+    await relay.start()
+    engine = await connect_nats(nats.url, clock=SystemClock())
+    url = relay.url if through_relay else clickhouse.url
+    collector = CollectorProcess(nats.url, url, path / "collector", region=REGION)
+    try:
+        collector.start()
+        if clickhouse_up:
+            await asyncio.to_thread(clickhouse.start)
+        await collector.wait_serving()
+        yield KillStack(nats, clickhouse, relay, collector, engine, database)
+    finally:
+        await database.close()
+        await asyncio.to_thread(collector.stop)
+        await relay.stop()
+        await asyncio.to_thread(clickhouse.stop)
+        await engine.close()
+        await nats.stop()

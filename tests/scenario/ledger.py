@@ -1,0 +1,179 @@
+"""Load that never stops asking, and a ledger of what it was promised.
+
+Several clients send unique points of all five types; after a failure a client sends the same bytes
+again until they are acknowledged, or now and then gives up. The ledger keeps the bytes and compares
+whole rows with what the store holds. It shares no code with the collector.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from services.common.clickhouse import Database
+from tests.collector_process import EXPORT_METHOD
+from tests.collector_rows import stored_rows
+from tests.otlp_requests import TABLES, RequestMaker, rows_of
+
+POINT_TYPES = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
+
+_RETRYABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+# A server that is back should be found at once, as the clients of a test have no time to lose.
+_CHANNEL_OPTIONS = [
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+]
+_SHOWN = 3
+
+
+@dataclass
+class LoadLedger:
+    """What the clients know: requests with a promise, requests whose fate is open, and failures."""
+
+    acknowledged: list[bytes] = field(default_factory=list)
+    uncertain: list[bytes] = field(default_factory=list)
+    acknowledged_at: list[float] = field(default_factory=list)
+    """Monotonic seconds of every acknowledgement."""
+    slowest_s: float = 0.0
+    failed_at: list[float] = field(default_factory=list)
+    """Monotonic seconds of every failed Export."""
+
+    def points(self) -> Counter[str]:
+        """Acknowledged points by type, counted from the bytes."""
+        types: Counter[str] = Counter()
+        for raw in self.acknowledged:
+            rows = rows_of("default", raw).rows
+            types.update(row[1].split(".")[0] for table in TABLES[:4] for row in rows[table])
+        return types
+
+    async def check(self, database: Database) -> None:
+        """Every acknowledged row is stored once, an uncertain one at most once, and nothing else."""
+        wrong: list[str] = []
+        for table in TABLES:
+            promised, open_ = _rows(self.acknowledged, table), _rows(self.uncertain, table)
+            stored = Counter(map(repr, await stored_rows(database, table)))
+            found = {
+                "missing": promised - stored,
+                "doubled": stored - promised - open_,
+                "unknown": Counter(stored.keys() - promised.keys() - open_.keys()),
+            }
+            wrong += [
+                f"{table}: {rows.total()} rows of {stored.total()} {what}, such as {[*rows][:_SHOWN]}"
+                for what, rows in found.items()
+                if rows
+            ]
+        assert not wrong, "\n".join(wrong)
+        types = self.points()
+        assert set(types) == set(POINT_TYPES), f"the load had every type: {types}"
+
+
+def _rows(requests: list[bytes], table: str) -> Counter[str]:
+    rows = Counter(repr(row) for raw in requests for row in rows_of("default", raw).rows[table])
+    assert all(count == 1 for count in rows.values()), "the load repeats no row"
+    return rows
+
+
+class Load:
+    """Clients that send from entering to leaving; leaving waits until each has its last answer."""
+
+    def __init__(
+        self,
+        address: str,
+        rng: random.Random,
+        *,
+        clients: int = 4,
+        pause_s: float = 0.03,
+        gives_up: float = 0.1,
+    ) -> None:
+        self.ledger = LoadLedger()
+        self._address = address
+        self._rng = rng
+        self._clients = clients
+        self._pause_s = pause_s
+        self._gives_up = gives_up
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [
+            asyncio.create_task(self._client(number, random.Random(self._rng.getrandbits(64))))
+            for number in range(self._clients)
+        ]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping = True
+        if kind is not None:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            return
+        async with asyncio.timeout(60):
+            await asyncio.gather(*self._tasks)
+
+    async def more(self, requests: int = 20, *, timeout_s: float = 60.0) -> None:
+        """Return when that many further requests are acknowledged."""
+        enough = len(self.ledger.acknowledged) + requests
+        async with asyncio.timeout(timeout_s):
+            while len(self.ledger.acknowledged) < enough:
+                self._raise_failures()
+                await asyncio.sleep(0.02)
+
+    def _raise_failures(self) -> None:
+        for task in self._tasks:
+            if task.done():
+                task.result()
+
+    async def _client(self, number: int, rng: random.Random) -> None:
+        maker = RequestMaker(rng.getrandbits(32), now_ns=time.time_ns(), service=f"shop{number}")
+        async with grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS) as channel:
+            export = channel.unary_unary(EXPORT_METHOD)
+            while not self._stopping:
+                raw = maker.request().SerializeToString()
+                if await self._until_acknowledged(export, raw, rng):
+                    self.ledger.acknowledged.append(raw)
+                    self.ledger.acknowledged_at.append(time.monotonic())
+                else:
+                    self.ledger.uncertain.append(raw)
+                await asyncio.sleep(rng.uniform(0, 2 * self._pause_s))
+
+    async def _until_acknowledged(
+        self, export: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes], raw: bytes, rng: random.Random
+    ) -> bool:
+        """Send until it is acknowledged; False when the client gave up after a failure."""
+        while True:
+            began = time.monotonic()
+            try:
+                answer = await export(raw, timeout=10)
+            except grpc.aio.AioRpcError as err:
+                if err.code() not in _RETRYABLE:
+                    raise
+                self.ledger.failed_at.append(time.monotonic())
+                if rng.random() < self._gives_up:
+                    return False
+                await asyncio.sleep(rng.uniform(0, 0.2))
+                continue
+            self.ledger.slowest_s = max(self.ledger.slowest_s, time.monotonic() - began)
+            assert answer == b"", "a full success says nothing"
+            return True
+
+
+@contextmanager
+def seeded() -> Iterator[random.Random]:
+    """Randomness whose seed a failure names; pytest's own seed brings the same one back."""
+    seed = random.getrandbits(32)
+    try:
+        yield random.Random(seed)
+    except BaseException as err:
+        err.add_note(f"random moments came from seed {seed}")
+        raise
