@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.dr.backups import BackupPage, NewBackup
-from services.dr.errors import BadRequest
+from services.dr.errors import BadRequest, TargetNotBuilt
 from services.dr.model import (
     Backup,
     BackupState,
@@ -55,11 +55,12 @@ def new_backup_from_proto(request: backup_service_pb2.CreateBackupRequest) -> Ne
     """What is asked for.
 
     Raises:
-        BadRequest: the parent, or a kind that this release does not make.
+        BadRequest: the parent.
+        TargetNotBuilt: KIND_NOT_BUILT, this release makes full backups only.
     """
     if request.kind == dr_pb2.BACKUP_KIND_INCREMENTAL or request.base_backup:
         field = "base_backup" if request.base_backup else "kind"
-        raise BadRequest("this release makes full backups only", field=field, reason="KIND_NOT_BUILT")
+        raise TargetNotBuilt("this release makes full backups only", field=field, reason="KIND_NOT_BUILT")
     return NewBackup(
         region=region_from_proto(request.parent),
         comment=request.comment,

@@ -62,6 +62,6 @@ class BadRequest(InvalidArgument):
 
 
 class TargetNotBuilt(NotBuilt):
-    """A kind of restore that the contract has and this release does not."""
+    """A kind of backup or restore that the contract has and this release does not."""
 
     default_reason = "TARGET_NOT_BUILT"

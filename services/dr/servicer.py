@@ -35,9 +35,7 @@ class BackupServicer(backup_service_pb2_grpc.BackupServiceServicer):
         asked = convert.new_backup_from_proto(request)
         return convert.backup_to_proto(await self._backups.create(asked))
 
-    async def GetBackup(
-        self, request: backup_service_pb2.GetBackupRequest, _context: Any
-    ) -> dr_pb2.Backup:
+    async def GetBackup(self, request: backup_service_pb2.GetBackupRequest, _context: Any) -> dr_pb2.Backup:
         """One backup."""
         region, backup_id = convert.backup_name_from_proto(request.name)
         return convert.backup_to_proto(await self._backups.get(region, backup_id))
