@@ -2,13 +2,18 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from services.alerting.clickhouse import ClickHouseHistory
+from services.alerting.ports import AttemptRow
+from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
 from services.common.log import NatsEngine, connect_nats
+from tests.engines import EmbeddedClickHouse
 from tests.engines_nats import EmbeddedNats
 from tests.scenario.alerting_process import AlertingProcess, Receiver, apply_documents, until, until_async
 from tests.unit.alerting.slices_text import message, piece
@@ -51,8 +56,12 @@ class Place:
         assert order.index("firing") < order.index("resolved")
 
 
-@pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+# Nobody listens there: an alert must not need ClickHouse.
+NO_CLICKHOUSE = "http://127.0.0.1:9"
+
+
+@asynccontextmanager
+async def a_place(tmp_path: Path, *, clickhouse_url: str = NO_CLICKHOUSE) -> AsyncIterator[Place]:
     nats = EmbeddedNats(tmp_path / "nats")
     await nats.start()
     receiver = Receiver()
@@ -60,8 +69,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     engine = await connect_nats(nats.url, clock=SystemClock(), timeout_s=10)
     await engine.ensure_streams()
     await apply_documents(engine, tmp_path, port=receiver.port)
-    # Nobody listens there: alerting must not need ClickHouse for an alert.
-    process = AlertingProcess(nats_url=nats.url, clickhouse_url="http://127.0.0.1:9", directory=tmp_path)
+    process = AlertingProcess(nats_url=nats.url, clickhouse_url=clickhouse_url, directory=tmp_path)
     try:
         yield Place(engine, receiver, process)
     finally:
@@ -69,6 +77,12 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         await receiver.close()
         await engine.close()
         await nats.stop()
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with a_place(tmp_path) as made:
+        yield made
 
 
 async def test_fires_and_resolves_once_each(place: Place) -> None:
@@ -135,3 +149,37 @@ async def test_survives_kills_at_random_moments(place: Place, seed: int) -> None
     await until(lambda: bool(place.receiver.answered("resolved")), within_s=60, why=place.process.why)
 
     place.check()
+
+
+async def test_history_tells_what_was_decided_and_sent(tmp_path: Path) -> None:
+    """The same with ClickHouse: every transition, decision and attempt is there, each once."""
+    with EmbeddedClickHouse(tmp_path / "clickhouse") as clickhouse:
+        async with a_place(tmp_path, clickhouse_url=clickhouse.url) as place:
+            place.process.start()
+            await place.stream.publish(good=100, bad=0, slices=20)
+            await place.stream.publish(good=0, bad=100, slices=5)
+            await until(lambda: bool(place.receiver.keys("firing")), within_s=30, why=place.process.why)
+            await place.stream.publish(good=100, bad=0, slices=10)
+            await until(lambda: bool(place.receiver.keys("resolved")), within_s=30, why=place.process.why)
+
+            database = Database(ClickHouseConfig.from_url(clickhouse.url, "threenines"))
+            history = ClickHouseHistory(database, SystemClock())
+
+            async def sends() -> list[AttemptRow]:
+                rows = await history.attempts("acme", from_ns=0, to_ns=2**62)
+                return [row for row in rows if row.attempt > 0]
+
+            async def all_sent() -> bool:
+                return len(await sends()) == 2
+
+            await until_async(all_sent, within_s=20, why=place.process.why)
+            events = await database.rows("SELECT from_state, to_state FROM alert_events FINAL ORDER BY seq")
+            keys = place.receiver.keys("firing") | place.receiver.keys("resolved")
+            assert {row.id for row in await sends()} == keys
+            assert {row.outcome for row in await sends()} == {"accepted"}
+            assert [tuple(event) for event in events] == [
+                ("normal", "firing"),
+                ("firing", "recovering"),
+                ("recovering", "normal"),
+            ]
+            await database.close()
