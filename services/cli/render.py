@@ -36,7 +36,14 @@ def coloured(word: str) -> str:
 
 def table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """A borderless table; columns whose name starts with `>` are right-aligned."""
-    made = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    made = Table(
+        title=title,
+        box=SIMPLE_HEAD,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for column in columns:
         made.add_column(
             column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
@@ -60,8 +67,8 @@ def _plain(message: Message) -> dict[str, object]:
 
 
 def seconds(value: float) -> str:
-    """A latency: milliseconds below one second."""
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+    """A latency: milliseconds below one second, at most two decimals above."""
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{round(value, 2):g} s"
 
 
 def duration(nanos: int) -> str:

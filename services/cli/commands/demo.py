@@ -14,11 +14,13 @@ from services.cli import options, render
 from services.cli.commands import dr as dr_command
 from services.cli.commands import sla as sla_command
 from services.cli.demo.configuration import COMPANIES, FAULTY
-from services.cli.demo.script import HEALTHY_S, Demo
+from services.cli.demo.ledger import served_requests
+from services.cli.demo.script import AFTER_S, HEALTHY_S, Demo, counted_requests
 from services.cli.demo.webhook import WebhookReceiver
 from services.cli.failures import EXIT_FAILED, told_to_people
 from services.common.clock import SystemClock
 from threenines.dr.v1 import dr_pb2
+from threenines.sla.v1 import sla_pb2
 
 _OUTAGE_ALERT = "outage"
 _BURN_ALERT = "burn-rate-1h-5m"
@@ -68,13 +70,17 @@ async def _run(demo: Demo, healthy_seconds: float, failures: list[str]) -> None:
         _say(f"{', '.join(company.title for company in COMPANIES)}: one process each, OTLP/gRPC every 5 s.")
         await demo.wait("Healthy traffic", healthy_seconds)
         await _outage(demo, receiver)
-        await demo.wait("After the outage", 10)
+        await demo.wait("After the outage", AFTER_S)
+        _print_sla(sla_command.fetch(demo.connection, [], None), failures)
         with _scene("stopping the companies, draining the log"):
             await demo.stop_companies()
             counts = await demo.drained()
         _print_points(counts, failures)
-        _print_sla(demo, failures)
+        with _scene("waiting for the last slices"):
+            statuses = await demo.settled()
+        _print_requests(demo, statuses, failures)
         _backup_and_restore(demo, failures)
+        failures += [f"{name} died and was started again" for name in demo.restarted_children()]
         with _scene("stopping everything"):
             clean = await demo.stop_platform()
         if not clean:
@@ -108,11 +114,27 @@ def _print_points(counts: dict[str, tuple[int, int]], failures: list[str]) -> No
             failures.append(f"{tenant}: {acknowledged} points acknowledged, {stored} stored")
 
 
-def _print_sla(demo: Demo, failures: list[str]) -> None:
-    statuses = sla_command.fetch(demo.connection, [], None)
-    rows = [row for each in statuses for row in sla_command.rows_of(each)]
-    options.console.print(render.table("SLA per client", sla_command.COLUMNS, rows))
-    verdicts = {(row[0], row[1].split(".")[-1].split("/")[-1]): row[-1] for row in rows}
+def _print_requests(demo: Demo, statuses: list[sla_pb2.SlaStatus], failures: list[str]) -> None:
+    counted = counted_requests(statuses)
+    rows = []
+    for company in COMPANIES:
+        served = served_requests(demo.ledger(company.tenant))
+        found = counted.get(company.tenant, (0, 0))
+        equal = served == found and served[1] > 0
+        rows.append(
+            (company.tenant, *(f"{n:,}" for n in (*served, *found)), "equal" if equal else "DIFFERENT")
+        )
+        if not equal:
+            failures.append(f"{company.tenant}: served (good, all) {served}, counted {found}")
+    columns = ("tenant", ">good served", ">all served", ">good counted", ">all counted", "")
+    options.console.print(render.table("Requests: the companies' own count and ours", columns, rows))
+
+
+def _print_sla(statuses: list[sla_pb2.SlaStatus], failures: list[str]) -> None:
+    sla_command.print_statuses(statuses, "SLA per client")
+    verdicts = {
+        (row[0], row[1].split("/")[-1]): row[-1] for each in statuses for row in sla_command.rows_of(each)
+    }
     for company in COMPANIES:
         expected = "FAIL" if company.tenant == FAULTY else "PASS"
         found = verdicts.get((company.tenant, "availability"))

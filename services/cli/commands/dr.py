@@ -186,7 +186,7 @@ def _print_tables(
         (
             each.table,
             f"{each.row_count:,}",
-            each.content_hash[:16],
+            each.content_hash.split(":")[-1][:16],
             "DIFFERENT" if each.table in different else "equal",
         )
         for each in tables

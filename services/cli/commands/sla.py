@@ -1,6 +1,6 @@
 """`threenines sla`: does each client get what it was promised?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -14,7 +14,10 @@ from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
 app = typer.Typer(no_args_is_help=True)
 
-COLUMNS = (
+_COLUMNS = (
+    *("tenant", "objective", "target", ">measured", ">requests"),
+    *(">down", ">no data", ">budget\nused", "verdict"),
+)
     "tenant",
     "objective",
     "target",
@@ -22,9 +25,11 @@ COLUMNS = (
     ">requests",
     ">down",
     ">no data",
-    ">budget left",
+    ">budget",
     "verdict",
 )
+_NO_DATA = _COLUMNS.index(">no data")
+_CONTRACT_SEPARATOR = "/"
 
 
 @app.command("status")
@@ -42,11 +47,7 @@ def status(
     if output is render.Output.JSON:
         render.print_messages(options.console, {"sla_statuses": statuses})
     else:
-        rows = [row for each in statuses for row in rows_of(each)]
-        if rows:
-            options.console.print(render.table(None, COLUMNS, rows))
-        else:
-            options.console.print("No contract yet: `threenines config apply FILE`.", style="dim")
+        print_statuses(statuses)
     if any(each.verdict == sla_pb2.VERDICT_FAIL for each in statuses):
         raise typer.Exit(EXIT_OUTSIDE_PROMISE)
 
@@ -70,6 +71,22 @@ def fetch(connection: Connection, tenants: list[str], window: str | None) -> lis
     return list(response.sla_statuses)
 
 
+def print_statuses(statuses: Sequence[sla_pb2.SlaStatus], title: str | None = None) -> None:
+    """One table of all objectives; columns and contract names that say nothing are left out."""
+    rows = [row for each in statuses for row in rows_of(each)]
+    if not rows:
+        options.console.print("No contract yet: `threenines config apply FILE`.", style="dim")
+        return
+    contracts = {(row[0], row[1].split(_CONTRACT_SEPARATOR)[0]) for row in rows}
+    if len(contracts) == len({tenant for tenant, _ in contracts}):
+        rows = [(row[0], row[1].split(_CONTRACT_SEPARATOR)[-1], *row[2:]) for row in rows]
+    columns: tuple[str, ...] = _COLUMNS
+    if all(row[_NO_DATA] in ("", "0 s") for row in rows):
+        columns = columns[:_NO_DATA] + columns[_NO_DATA + 1 :]
+        rows = [row[:_NO_DATA] + row[_NO_DATA + 1 :] for row in rows]
+    options.console.print(render.table(title, columns, rows))
+
+
 def rows_of(status: sla_pb2.SlaStatus) -> Iterator[tuple[str, ...]]:
     """One table row for each objective of a status."""
     tenant = status.name.split("/")[1]
@@ -89,14 +106,16 @@ def rows_of(status: sla_pb2.SlaStatus) -> Iterator[tuple[str, ...]]:
 def _uptime_cells(uptime: sla_pb2.Uptime) -> tuple[str, ...]:
     target = 100 * uptime.target.numerator / max(uptime.target.denominator, 1)
     budget = uptime.budget
-    left = "any failure" if budget.any_failure_breaches else f"{100 * budget.remaining_ratio:.1f} %"
+    used = f"{_spent_percent(budget):,.0f} %"
+    if budget.any_failure_breaches:
+        used = "no budget"
     return (
         f"{target:g} %",
         _percent(uptime.displayed_percent),
         f"{uptime.total_count:,}",
         render.duration(uptime.down_nanos),
         render.duration(uptime.no_data_nanos),
-        "frozen" if budget.frozen else left,
+        "frozen" if budget.frozen else used,
     )
 
 
@@ -115,6 +134,10 @@ def _latency_cells(latency: sla_pb2.Latency) -> tuple[str, ...]:
         render.duration(latency.no_data_nanos),
         "",
     )
+
+
+def _spent_percent(budget: sla_pb2.Budget) -> float:
+    return 100 * (1 - budget.remaining_ratio)
 
 
 def _percent(displayed: str) -> str:

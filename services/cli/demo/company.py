@@ -70,7 +70,8 @@ class Company:
         self._ledger = ledger
         self._fault = fault
         self._rng = rng
-        self._failed = False
+        self._served = 0
+        self._failed = 0
         resource = Resource.create({"service.name": "shop", "service.instance.id": f"{name}-1"})
         reader = PeriodicExportingMetricReader(CountingExporter(ledger))
         self._provider = MeterProvider(resource=resource, metric_readers=[reader])
@@ -94,6 +95,7 @@ class Company:
 
     def _serve_one(self, failing: bool) -> None:
         route = self._rng.choice(_ROUTES)
+        self._served += 1
         attributes: dict[str, str | int] = {
             "http.request.method": "GET",
             "http.route": route,
@@ -102,8 +104,8 @@ class Company:
         }
         if failing and self._rng.random() < FAILING_SHARE:
             attributes |= {"http.response.status_code": 503, "error.type": "503"}
-            if not self._failed:
-                self._failed = True
+            self._failed += 1
+            if self._failed == 1:
                 self._ledger.note(event="first_failure", time_ns=SystemClock().now_ns())
         else:
             self._orders.add(1, {"http.route": route})
@@ -111,8 +113,9 @@ class Company:
         self._durations.record(self._rng.lognormvariate(-2.2, 0.7), attributes)
 
     def close(self) -> None:
-        """Export what is left and stop."""
+        """Export what is left and stop; then say how many requests there were."""
         self._provider.shutdown()
+        self._ledger.note(event="served", requests=self._served, failed=self._failed)
 
 
 def main() -> None:

@@ -24,6 +24,14 @@ def first_failure_ns(ledger: Path) -> int | None:
     return None
 
 
+def served_requests(ledger: Path) -> tuple[int, int]:
+    """(good, all) requests that the company served, by its own count."""
+    for line in _lines(ledger):
+        if line["event"] == "served":
+            return line["requests"] - line["failed"], line["requests"]
+    return 0, 0
+
+
 async def stored_points(clickhouse_url: str, database: str = "threenines") -> dict[str, int]:
     """Points in ClickHouse by tenant."""
     union = " UNION ALL ".join(

@@ -5,6 +5,7 @@ the other commands, and three company processes that know only OTEL_* variables.
 """
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -18,17 +19,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from services.cli.commands import config as config_command
+from services.cli.commands import sla as sla_command
 from services.cli.commands import tenant as tenant_command
 from services.cli.connection import Connection, connect
 from services.cli.demo.configuration import COMPANIES, FAULTY, CompanyPlan
-from services.cli.demo.ledger import acknowledged_points, first_failure_ns, stored_points
+from services.cli.demo.ledger import acknowledged_points, first_failure_ns, served_requests, stored_points
 from services.cli.demo.webhook import Received, WebhookReceiver
 from services.common.clock import SystemClock
 from services.common.errors import FailedPrecondition, Unavailable
 from services.embedded.layout import HOST, STANDARD_PORTS, DataDir
 from services.embedded.ports import holder_of
+from threenines.sla.v1 import sla_pb2
 
 HEALTHY_S = 30.0
+AFTER_S = 20.0  # until the slices of the outage are sealed: verdicts read sealed slices only
 _PROMISE_S = 60.0
 _POLL_S = 0.2
 
@@ -146,6 +150,21 @@ class Demo:
             await self.clock.sleep(_POLL_S)
         raise Unavailable(f"no {alertname} alert within {_PROMISE_S:g} s", reason="ALERT_MISSING")
 
+    async def settled(self) -> list[sla_pb2.SlaStatus]:
+        """The SLA status of every company, once its counts are those of the companies or after 40 s."""
+        deadline_ns = self.clock.monotonic_ns() + 40_000_000_000
+        served = {company.tenant: served_requests(self.ledger(company.tenant)) for company in COMPANIES}
+        while True:
+            statuses = sla_command.fetch(self.connection, [], None)
+            if counted_requests(statuses) == served or self.clock.monotonic_ns() > deadline_ns:
+                return statuses
+            await self.clock.sleep(_POLL_S)
+
+    def restarted_children(self) -> list[str]:
+        """Who died although nobody killed it."""
+        children = json.loads(self.data_dir.state_file.read_text())["children"]
+        return [child["name"] for child in children if child["restarts"]]
+
     async def drained(self) -> dict[str, tuple[int, int]]:
         """(acknowledged, stored) by tenant, once equal or after 30 s."""
         deadline_ns = self.clock.monotonic_ns() + 30_000_000_000
@@ -179,6 +198,16 @@ class Demo:
                 await self.clock.sleep(_POLL_S)
                 waited += _POLL_S
                 show(waited)
+
+
+def counted_requests(statuses: list[sla_pb2.SlaStatus]) -> dict[str, tuple[int, int]]:
+    """(good, all) requests by tenant, as the availability objective counted them."""
+    return {
+        status.name.split("/")[1]: (each.uptime.good_count, each.uptime.total_count)
+        for status in statuses
+        for each in status.objectives
+        if each.WhichOneof("figures") == "uptime"
+    }
 
 
 def free_port_base() -> int:

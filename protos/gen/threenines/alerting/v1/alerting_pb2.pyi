@@ -375,7 +375,7 @@ class Alert(_message.Message):
     threshold: _builtins.float
     """What it was compared with."""
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}` that it is about; empty for metric rules."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}` that it is about; empty for metric rules."""
     acknowledged_by: _builtins.str
     """Who acknowledged it."""
     data_complete: _builtins.bool
@@ -539,7 +539,7 @@ class Rule(_message.Message):
     severity: Global___Severity.ValueType
     """How urgent its alerts are."""
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}`; empty means every objective, or a metric rule."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}`; empty means every objective, or a metric rule."""
     query: _builtins.str
     """The query of THRESHOLD, ABSENCE and ANOMALY; empty otherwise."""
     threshold: _builtins.float
@@ -906,7 +906,7 @@ class Incident(_message.Message):
 
     @_builtins.property
     def objectives(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """`tenants/{tenant}/objectives/{objective}` whose resolution time it counts for; may be empty."""
+        """`tenants/{tenant}/objectives/{contract}/{objective}` whose resolution time it counts for; may be empty."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:

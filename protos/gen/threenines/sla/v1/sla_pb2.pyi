@@ -549,7 +549,7 @@ class Objective(_message.Message):
     BACK_FILL_TIME_FIELD_NUMBER: _builtins.int
     RESOLUTION_LIMIT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Resource name `tenants/{tenant}/objectives/{objective}`."""
+    """Resource name `tenants/{tenant}/objectives/{contract}/{objective}`."""
     display_name: _builtins.str
     """Name for people."""
     contract: _builtins.str
@@ -690,7 +690,7 @@ class CreditSchedule(_message.Message):
     CAP_RATIO_FIELD_NUMBER: _builtins.int
     MINIMUM_CREDIT_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}` whose figure decides."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}` whose figure decides."""
     period: Global___CalendarPeriod.ValueType
     """The period for which credits are given."""
     @_builtins.property
@@ -887,7 +887,7 @@ class Uptime(_message.Message):
     TIME_UPTIME_FIELD_NUMBER: _builtins.int
     WORST_CASE_UPTIME_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}`."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}`."""
     good_count: _builtins.int
     """Good requests; >= 0. Probes that succeeded, for an up/down objective."""
     total_count: _builtins.int
@@ -1038,7 +1038,7 @@ class Latency(_message.Message):
     BUDGET_FIELD_NUMBER: _builtins.int
     BURN_RATES_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}`."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}`."""
     estimate_seconds: _builtins.float
     """Estimate in seconds, inside [lower_seconds, upper_seconds]; >= 0. Meaningless when total_count is 0."""
     lower_seconds: _builtins.float
@@ -1134,7 +1134,7 @@ class IncidentResolution(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}`."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}`."""
     in_time_count: _builtins.int
     """Incidents resolved within the limit."""
     late_count: _builtins.int
@@ -1400,7 +1400,7 @@ class Slice(_message.Message):
     KNOWN_TIME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}`."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}`."""
     good_count: _builtins.int
     """Good requests; >= 0."""
     total_count: _builtins.int
@@ -1476,7 +1476,7 @@ class Downtime(_message.Message):
     BAD_COUNT_FIELD_NUMBER: _builtins.int
     TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}`."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}`."""
     down_nanos: _builtins.int
     """Time down in it, maintenance taken out."""
     degraded_nanos: _builtins.int

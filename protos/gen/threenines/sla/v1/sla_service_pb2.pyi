@@ -31,7 +31,7 @@ class GetUptimeRequest(_message.Message):
     WINDOW_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}`; an availability objective. Required."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}`; an availability objective. Required."""
     @_builtins.property
     def window(self) -> _sla_pb2.Window:
         """The window; absent means the objective's own."""
@@ -90,7 +90,7 @@ class GetLatencyRequest(_message.Message):
     QUANTILE_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}`; a latency objective. Required."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}`; a latency objective. Required."""
     @_builtins.property
     def window(self) -> _sla_pb2.Window:
         """The window; absent means the objective's own."""
@@ -312,7 +312,7 @@ class QuerySlicesRequest(_message.Message):
     INCLUDE_DISTRIBUTIONS_FIELD_NUMBER: _builtins.int
     INCLUDE_PROVISIONAL_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
-    """`tenants/{tenant}/objectives/{objective}`. Required."""
+    """`tenants/{tenant}/objectives/{contract}/{objective}`. Required."""
     page_size: _builtins.int
     """At most this many; 0 means 1000, above 10,000 is treated as 10,000, negative is INVALID_ARGUMENT."""
     page_token: _builtins.str
