@@ -33,6 +33,7 @@ def warm() -> None:
     exponential.increments(one, one, at, counts, one - 1, shape, at, one.copy())
     exponential.slice_shapes(one, ten, shape, at, counts, two, 320, slices)
     exponential.slice_counts(one, ten, shape, at, counts, two, slices, one.copy())
+    exponential.lower_bound(0, 0)
     exponential.merge_shape(one, one, at, counts, 320)
     exponential.merge(one, one, at, counts, 0, 0, one.copy())
     explicit.buckets_fell(one, table, flag)
