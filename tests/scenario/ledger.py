@@ -20,8 +20,9 @@ import grpc
 from services.common.clickhouse import Database
 from tests.collector_process import EXPORT_METHOD
 from tests.collector_rows import stored_rows
-from tests.otlp_requests import TABLES, RequestMaker, rows_of
+from tests.otlp_requests import TABLES, Ledger, RequestMaker, rows_of
 
+Export = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 POINT_TYPES = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 
 _RETRYABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -46,38 +47,35 @@ class LoadLedger:
     failed_at: list[float] = field(default_factory=list)
     """Monotonic seconds of every failed Export."""
 
-    def points(self) -> Counter[str]:
-        """Acknowledged points by type, counted from the bytes."""
-        types: Counter[str] = Counter()
-        for raw in self.acknowledged:
-            rows = rows_of("default", raw).rows
-            types.update(row[1].split(".")[0] for table in TABLES[:4] for row in rows[table])
-        return types
-
     async def check(self, database: Database) -> None:
         """Every acknowledged row is stored once, an uncertain one at most once, and nothing else."""
+        promised, uncertain = _rows(self.acknowledged), _rows(self.uncertain)
         wrong: list[str] = []
         for table in TABLES:
-            promised, open_ = _rows(self.acknowledged, table), _rows(self.uncertain, table)
+            known, open_ = promised[table], uncertain[table]
             stored = Counter(map(repr, await stored_rows(database, table)))
             found = {
-                "missing": promised - stored,
-                "doubled": stored - promised - open_,
-                "unknown": Counter(stored.keys() - promised.keys() - open_.keys()),
+                "missing": known - stored,
+                "doubled": Counter({row: count for row, count in stored.items() if count > 1}),
+                "unknown": Counter(stored.keys() - known.keys() - open_.keys()),
             }
             wrong += [
-                f"{table}: {rows.total()} rows of {stored.total()} {what}, such as {[*rows][:_SHOWN]}"
+                f"{table}: {len(rows)} rows of {stored.total()} {what}, such as {[*rows][:_SHOWN]}"
                 for what, rows in found.items()
                 if rows
             ]
         assert not wrong, "\n".join(wrong)
-        types = self.points()
-        assert set(types) == set(POINT_TYPES), f"the load had every type: {types}"
+        types = Counter(row.split("'")[3].split(".")[0] for table in TABLES[:4] for row in promised[table])
+        assert set(types) == set(POINT_TYPES), f"acknowledged points by type: {types}"
 
 
-def _rows(requests: list[bytes], table: str) -> Counter[str]:
-    rows = Counter(repr(row) for raw in requests for row in rows_of("default", raw).rows[table])
-    assert all(count == 1 for count in rows.values()), "the load repeats no row"
+def _rows(requests: list[bytes]) -> dict[str, Counter[str]]:
+    """Rows by table, as comparable texts."""
+    ledger = Ledger()
+    for raw in requests:
+        ledger.add(rows_of("default", raw))
+    rows = {table: Counter(map(repr, ledger.rows[table])) for table in TABLES}
+    assert all(count == 1 for table in TABLES for count in rows[table].values()), "no row is sent twice"
     return rows
 
 
@@ -137,7 +135,7 @@ class Load:
     async def _client(self, number: int, rng: random.Random) -> None:
         maker = RequestMaker(rng.getrandbits(32), now_ns=time.time_ns(), service=f"shop{number}")
         async with grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS) as channel:
-            export = channel.unary_unary(EXPORT_METHOD)
+            export: Export = channel.unary_unary(EXPORT_METHOD)
             while not self._stopping:
                 raw = maker.request().SerializeToString()
                 if await self._until_acknowledged(export, raw, rng):
@@ -147,9 +145,7 @@ class Load:
                     self.ledger.uncertain.append(raw)
                 await asyncio.sleep(rng.uniform(0, 2 * self._pause_s))
 
-    async def _until_acknowledged(
-        self, export: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes], raw: bytes, rng: random.Random
-    ) -> bool:
+    async def _until_acknowledged(self, export: Export, raw: bytes, rng: random.Random) -> bool:
         """Send until it is acknowledged; False when the client gave up after a failure."""
         while True:
             began = time.monotonic()
