@@ -15,7 +15,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from services.collector import columns
 from services.collector.decode_points import Exemplars, ExpHistograms, Histograms, Numbers, Summaries
 from services.collector.errors import Undecodable
-from services.collector.identity import MetricHeader, ResourceFrame, ScopeFrame, sorted_attributes
+from services.collector.identity import MetricHeader, ResourceFrame, ScopeFrame
 from services.collector.model import MetricType
 
 
@@ -74,11 +74,14 @@ class _Walk:
         data = getattr(metric, field)
         temporality = getattr(data, "aggregation_temporality", 0)
         add = self._adder(header.type)
+        known: dict[bytes, int] = {}
         for point in data.data_points:
             place = len(self.points)
-            series = self._series(
-                header.identity(sorted_attributes(point.attributes)), metric.name, temporality
-            )
+            attributes = header.attributes(point.attributes)
+            series = known.get(attributes)
+            if series is None:
+                series = self._series(header.identity(attributes), metric.name, temporality)
+                known[attributes] = series
             self.points.append(
                 (int(header.type), series, point.time_unix_nano, point.start_time_unix_nano, point.flags)
             )

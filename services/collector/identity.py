@@ -32,6 +32,9 @@ DATA_FIELDS = {
 }
 """OTLP's name of a metric's data: our type, its field number, and that of a point's attributes."""
 
+_SHORT = [bytes((value,)) for value in range(128)]
+"""Varints of one byte: nearly all tags and lengths."""
+
 _NESTED = frozenset({"array_value", "kvlist_value"})
 
 
@@ -140,8 +143,9 @@ def sorted_attributes(attributes: Iterable[KeyValue]) -> list[bytes]:
 
 
 def field_bytes(number: int, payload: bytes) -> bytes:
-    """A length-delimited field on protobuf's wire."""
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+    """A length-delimited field on protobuf's wire; field numbers up to 15."""
+    size = len(payload)
+    return _SHORT[number << 3 | 2] + (_SHORT[size] if size < len(_SHORT) else _varint(size)) + payload
 
 
 class MetricHeader:
@@ -162,9 +166,12 @@ class MetricHeader:
         self._data_tail = shape.SerializeToString(deterministic=True)
         self._frames = (resource, scope)
 
-    def identity(self, attributes: list[bytes]) -> bytes:
-        """The lossless identity of the series with these (sorted, serialised) point attributes."""
-        point = b"".join(field_bytes(self._attributes_field, pair) for pair in attributes)
+    def attributes(self, pairs: Iterable[KeyValue]) -> bytes:
+        """A point that has only these attributes, serialised: tells the series of the metric apart."""
+        return b"".join([field_bytes(self._attributes_field, pair) for pair in sorted_attributes(pairs)])
+
+    def identity(self, point: bytes) -> bytes:
+        """The lossless identity of the series of a point (as `attributes` gives it)."""
         data = field_bytes(self._data_field, field_bytes(1, point) + self._data_tail)
         resource, scope = self._frames
         metric = field_bytes(2, self._head + data + self._tail)
