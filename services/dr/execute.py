@@ -147,6 +147,7 @@ class Executor:
 
     async def _seal(self, work: Work) -> None:
         assert work.paused is not None
+        await self._files.make_durable(work.backup_id)
         work.manifest = Manifest(
             backup_id=work.backup_id,
             region=work.region,

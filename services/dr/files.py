@@ -1,7 +1,7 @@
 """The backup store as a directory: `<backups>/<region>/<backup>/{data/...,manifest.json}`.
 
-ClickHouse writes `data` without forcing it to disk, so reading it here for the digests also syncs
-every file and directory. All file calls happen in threads.
+ClickHouse writes `data` without forcing it to disk, so that is done here before a backup is sealed.
+All file calls happen in threads.
 """
 
 import asyncio
@@ -28,6 +28,13 @@ class DirectoryFileStore:
     def location(self, backup_id: str) -> str:
         """See `FileStore.location`."""
         return str(self._root / backup_id / _DATA)
+
+    async def make_durable(self, backup_id: str) -> None:
+        """See `FileStore.make_durable`."""
+        try:
+            await asyncio.to_thread(_sync_tree, self._root / backup_id)
+        except OSError as err:
+            raise _store_unavailable(err) from err
 
     async def inventory(self, backup_id: str) -> tuple[FileDigest, ...]:
         """See `FileStore.inventory`."""
@@ -61,7 +68,6 @@ def _inventory(root: Path) -> tuple[FileDigest, ...]:
     found = []
     for directory, _, names in os.walk(root):
         found += [_digest(Path(directory) / name, root) for name in names]
-        _sync(Path(directory))
     return tuple(sorted(found, key=lambda each: each.path))
 
 
@@ -73,7 +79,6 @@ def _digest(path: Path, root: Path) -> FileDigest:
             while chunk := file.read(_CHUNK):
                 sha256.update(chunk)
                 size += len(chunk)
-            os.fsync(file.fileno())
     except OSError:
         # A file that the disk cannot read is damage; it differs from every digest that was sealed.
         return FileDigest(name, -1, "")
@@ -93,8 +98,16 @@ def _write_durably(path: Path, content: bytes) -> None:
     _sync(path.parent.parent)
 
 
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def _sync_tree(root: Path) -> None:
+    for directory, _, names in os.walk(root):
+        for name in names:
+            _sync(Path(directory) / name)
+        _sync(Path(directory))
+
+
+def _sync(path: Path) -> None:
+    """Force a file or a directory to disk; who wrote it does not matter."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -15,7 +15,7 @@ from typing import Any
 from services.common.clock import Clock
 from services.common.errors import Aborted, AlreadyExists
 from services.common.log_port import KeyValue, KvEntry, Log
-from services.common.streams import CONTROL, OTLP, POSITIONS
+from services.common.streams import CONTROL, LEASES, OTLP, POSITIONS
 from services.dr.errors import BackupUnderWay, WriterNotPaused
 from services.dr.manifest import StoredPosition
 from services.dr.model import LogPosition
@@ -60,7 +60,7 @@ class KvWriterGate:
         if entry is not None and json.loads(entry.value)["state"] != _DONE:
             raise WriterNotPaused(
                 f"the writer of region {self._region} has a batch in flight and did not pause within"
-                f" {self._answer_s:g} s",
+                f" {self._answer_s:g} s, or does not run",
                 next_step="Check that the collector and ClickHouse are well (threenines status), then"
                 " back up again.",
             )
@@ -131,6 +131,9 @@ class KvWriterGate:
             if answer is not None and _id_of(answer) == operation_id:
                 return True
             if self._clock.monotonic_ns() >= give_up_ns:
+                return False
+            if await self._kv.get(LEASES, f"writer.{self._region}") is None:
+                # Nobody writes, so nobody answers.
                 return False
             await self._clock.sleep(_POLL_S)
 

@@ -38,6 +38,9 @@ class MemoryFileStore:
         """See `FileStore.location`."""
         return f"{backup_id}/data"
 
+    async def make_durable(self, backup_id: str) -> None:
+        """See `FileStore.make_durable`; memory has nothing to sync."""
+
     async def inventory(self, backup_id: str) -> tuple[FileDigest, ...]:
         """See `FileStore.inventory`."""
         start = self.location(backup_id) + "/"

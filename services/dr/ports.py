@@ -95,8 +95,12 @@ class FileStore(Protocol):
         """Where the engine shall put a backup's files."""
         ...
 
+    async def make_durable(self, backup_id: str) -> None:
+        """Return when no power failure can take a backup's files away any more."""
+        ...
+
     async def inventory(self, backup_id: str) -> tuple[FileDigest, ...]:
-        """Every file of a backup with its digest, read in full, ordered by path; made durable."""
+        """Every file of a backup with its digest, read in full, ordered by path."""
         ...
 
     async def write_manifest(self, backup_id: str, encoded: bytes) -> None:

@@ -13,7 +13,7 @@ from services.common.clock import SystemClock
 from services.common.kv_memory import MemoryKeyValue
 from services.common.log_memory import MemoryLog
 from services.common.log_port import KeyValue, Log
-from services.common.streams import CONTROL, OTLP, POSITIONS
+from services.common.streams import CONTROL, LEASES, OTLP, POSITIONS
 from services.dr.catalogue import KvCatalogue
 from services.dr.errors import BackupUnderWay, WriterNotPaused
 from services.dr.gate import KvWriterGate
@@ -78,6 +78,7 @@ async def put_position(stores: Stores, region: str, *, last: int = 1, state: str
 async def test_a_writer_that_answers_is_held_until_resumed(stores: Stores) -> None:
     ack = await stores.log.append(OTLP, "otlp.0.acme", b"x", msg_id="gate-1")
     await put_position(stores, "held", last=ack.seq)
+    await stores.kv.put(LEASES, "writer.held", b"writer")
     gate = gate_of(stores, "held", answer_s=5)
 
     async def answer() -> None:
@@ -130,6 +131,7 @@ async def test_a_database_that_was_never_written_to_has_no_position(stores: Stor
 
 async def test_a_batch_in_flight_without_an_answer_is_refused(stores: Stores) -> None:
     await put_position(stores, "busy", state="inflight")
+    await stores.kv.put(LEASES, "writer.busy", b"writer")
     gate = gate_of(stores, "busy")
 
     with pytest.raises(WriterNotPaused, match="in flight"):

@@ -15,7 +15,7 @@ from services.common.clock import SystemClock
 from services.common.log import NatsEngine
 from services.common.migrations import load_migrations, migrate
 from services.common.settings import ServerConfig
-from services.common.streams import OTLP, POSITIONS
+from services.common.streams import LEASES, OTLP, POSITIONS
 from services.common.telemetry import Telemetry
 from services.dr.assembly import Parts, assemble
 from services.dr.backups import NewBackup
@@ -145,6 +145,8 @@ async def writer(stack: DrStack, *, last: int) -> AsyncIterator[None]:
     uuid = await stack.database.database_uuid()
     value = {"first": 1, "last": last, "attempt": 1, "state": "done", "incarnation": 7}
     await stack.engine.kv.put(POSITIONS, f"writer.{REGION}.{uuid}.{OTLP}", json.dumps(value).encode())
+    # Whoever holds the lease is who is asked to pause.
+    await stack.engine.kv.put(LEASES, f"writer.{REGION}", b"tester")
     gate = PauseGate(stack.engine.kv, SystemClock(), region=REGION)
 
     async def write() -> None:
@@ -158,3 +160,4 @@ async def writer(stack: DrStack, *, last: int) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        await stack.engine.kv.delete(LEASES, f"writer.{REGION}")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from services.common.streams import CONTROL, OTLP, POSITIONS
+from services.common.streams import CONTROL, LEASES, OTLP, POSITIONS
 from services.dr.backups import NewBackup
 from services.dr.catalogue import KvCatalogue
 from services.dr.errors import TargetExists
@@ -70,12 +70,15 @@ async def test_refuses_to_restore_into_the_live_database(stack: DrStack) -> None
 async def test_a_database_made_meanwhile_is_left_alone(stack: DrStack) -> None:
     """Between the request and the work somebody creates a database of that name."""
     await stack.back_up(verify=True)
+    # A writer that never answers: the restore has to wait behind this backup.
+    await stack.engine.kv.put(LEASES, f"writer.{REGION}", b"silent")
     await stack.parts.backups.create(NewBackup())
     started = await stack.parts.restores.start(NewRestore(target_database="theirs"))
     await stack.database.command("CREATE DATABASE theirs", in_database=False)
     await stack.database.command("CREATE TABLE theirs.t (x UInt8) ENGINE = MergeTree ORDER BY x")
     await stack.database.command("INSERT INTO theirs.t VALUES (1)")
     restore = await stack.ended(started)
+    await stack.engine.kv.delete(LEASES, f"writer.{REGION}")
 
     assert restore.state is RestoreState.FAILED
     assert restore.failure is not None

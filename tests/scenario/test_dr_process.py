@@ -19,7 +19,7 @@ from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
 from services.common.log import connect_nats
 from services.common.migrations import load_migrations, migrate
-from services.common.streams import CONTROL, OTLP, POSITIONS
+from services.common.streams import CONTROL, LEASES, OTLP, POSITIONS
 from services.dr.servicer import SERVICE_NAME
 from tests.engines import EmbeddedClickHouse
 from tests.engines_nats import EmbeddedNats, free_port
@@ -115,6 +115,7 @@ async def test_a_backup_survives_the_kill_of_its_maker_as_failed_and_a_new_one_i
             async with grpc.aio.insecure_channel(f"127.0.0.1:{process.port}") as channel:
                 await process.serving(channel, SERVICE_NAME)
                 await engine.kv.put(POSITIONS, key, position("inflight"))
+                await engine.kv.put(LEASES, f"writer.{REGION}", b"busy")
                 stub = backup_service_pb2_grpc.BackupServiceStub(channel)
                 killed = await patiently(lambda: stub.CreateBackup(pb.CreateBackupRequest()))
                 while await engine.kv.get(CONTROL, f"pause.{REGION}") is None:  # noqa: ASYNC110 - elsewhere
@@ -126,6 +127,7 @@ async def test_a_backup_survives_the_kill_of_its_maker_as_failed_and_a_new_one_i
                 assert failed.failure.reason == "INTERRUPTED"
 
                 await engine.kv.put(POSITIONS, key, position("done"))
+                await engine.kv.delete(LEASES, f"writer.{REGION}")
                 # The dead process's own pause ends by itself; the cleaning ended it before that.
                 again = await patiently(lambda: stub.CreateBackup(pb.CreateBackupRequest(verify=True)))
                 made = await ended(stub, again.name)
