@@ -1,5 +1,6 @@
 """Alerting as a process on real engines: one firing and one resolved, whatever is killed when."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -133,22 +134,50 @@ async def test_survives_a_kill_while_the_receiver_is_down(place: Place) -> None:
     place.check()
 
 
-@pytest.mark.parametrize("seed", range(3))
-async def test_survives_kills_at_random_moments(place: Place, seed: int) -> None:
-    rng = Random(seed)
-    clock = SystemClock()
-    outcomes = [(100, 0)] * 20 + [(0, 100)] * 5 + [(100, 0)] * 12
-    moments = sorted(rng.sample(range(2, len(outcomes)), 2))
-    place.process.start()
-    for index, (good, bad) in enumerate(outcomes):
-        await place.stream.publish(good=good, bad=bad, slices=1)
-        if index in moments:
-            await clock.sleep(rng.uniform(0.0, 2.5))
-            place.process.kill9()
-            place.process.start()
-    await until(lambda: bool(place.receiver.answered("resolved")), within_s=60, why=place.process.why)
+async def grown(place: Place, stream: str, *, beyond: int) -> None:
+    """Return as soon as the stream has more than that."""
 
-    place.check()
+    async def grew() -> bool:
+        return await place.engine.log.last_seq(stream) > beyond
+
+    await until_async(grew, within_s=60, why=place.process.why)
+
+
+async def kill_after(place: Place, moment: str, rng: Random) -> None:
+    """Kill within milliseconds of a transition being recorded, a notification being queued, or a
+    POST arriving; start again."""
+    if moment == "posted":
+        seen = len(place.receiver.posts)
+        await until(lambda: len(place.receiver.posts) > seen, within_s=60, why=place.process.why)
+    else:
+        await grown(place, moment, beyond=await place.engine.log.last_seq(moment))
+    await SystemClock().sleep(rng.choice([0.0, 0.002, 0.01]))
+    place.process.kill9()
+    place.process.start()
+
+
+async def _story_with_kills(directory: Path, moments: tuple[str, str], seed: int) -> None:
+    rng = Random(seed)
+    async with a_place(directory) as place:
+        place.process.start()
+        await grown(place, "ALERTS", beyond=1)
+        await place.stream.publish(good=100, bad=0, slices=20)
+        for moment, (good, bad) in zip(moments, ((0, 100), (100, 0)), strict=True):
+            killer = asyncio.create_task(kill_after(place, moment, rng))
+            await SystemClock().sleep(0.05)
+            await place.stream.publish(good=good, bad=bad, slices=12)
+            await killer
+        await until(lambda: bool(place.receiver.answered("resolved")), within_s=60, why=place.process.why)
+        place.check()
+
+
+async def test_survives_kills_at_the_worst_moments(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Twice in each story, around evaluation, queueing and sending; three stories side by side."""
+    stories = (("ALERTS", "NOTIFY"), ("NOTIFY", "posted"), ("posted", "ALERTS"))
+    async with asyncio.TaskGroup() as group:
+        for seed, moments in enumerate(stories):
+            directory = tmp_path_factory.mktemp("story")
+            group.create_task(_story_with_kills(directory, moments, seed))
 
 
 async def test_history_tells_what_was_decided_and_sent(tmp_path: Path) -> None:
