@@ -18,16 +18,6 @@ _COLUMNS = (
     *("tenant", "objective", "target", ">measured", ">requests"),
     *(">down", ">no data", ">budget\nused", "verdict"),
 )
-    "tenant",
-    "objective",
-    "target",
-    ">measured",
-    ">requests",
-    ">down",
-    ">no data",
-    ">budget",
-    "verdict",
-)
 _NO_DATA = _COLUMNS.index(">no data")
 _CONTRACT_SEPARATOR = "/"
 
