@@ -209,16 +209,11 @@ class StreamReport:
     written_seq: int
     log_time_ns: int | None
     watermark_ns: int | None
+    lag_ns: int
+    """Log time not yet written; 0 when all is."""
     stored_bytes: int
     limit_bytes: int
     points: PointCounts | None
-
-    @property
-    def lag_ns(self) -> int:
-        """Log time not yet written."""
-        if self.log_time_ns is None or self.watermark_ns is None:
-            return 0
-        return max(0, self.log_time_ns - self.watermark_ns)
 
 
 @dataclass(frozen=True, slots=True)

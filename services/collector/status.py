@@ -137,18 +137,26 @@ class StatusReporter:
     async def _stream(
         self, state: StreamState, position: Position | None, points: PointCounts | None
     ) -> StreamReport:
-        last = await self._log.read(OTLP, state.last_seq, max_messages=1) if state.messages else []
+        log_time_ns = await self._time_of(state.last_seq, state)
+        watermark_ns = position.log_time_ns or None if position is not None else None
+        since_ns = watermark_ns or await self._time_of(state.first_seq, state)
         return StreamReport(
             stream=OTLP,
             incarnation=state.created_ns,
             log_last_seq=state.last_seq,
             written_seq=0 if position is None else position.written_seq,
-            log_time_ns=last[0].time_ns if last else None,
-            watermark_ns=None if position is None or position.log_time_ns == 0 else position.log_time_ns,
+            log_time_ns=log_time_ns,
+            watermark_ns=watermark_ns,
+            lag_ns=0 if log_time_ns is None or since_ns is None else max(0, log_time_ns - since_ns),
             stored_bytes=state.bytes,
             limit_bytes=self._limit_bytes,
             points=points,
         )
+
+    async def _time_of(self, seq: int, state: StreamState) -> int | None:
+        """Append time of the entry at `seq`, or of the next one there is."""
+        entries = await self._log.read(OTLP, seq, max_messages=1) if state.messages else []
+        return entries[0].time_ns if entries else None
 
     def _known(self, position: Position | None, unread: _Unread) -> set[str]:
         written = set() if position is None else set(position.counts)

@@ -23,7 +23,9 @@ def test_the_whole_status() -> None:
         region="east",
         read_ns=3_000_000_001,
         since_ns=1,
-        stream=StreamReport("OTLP", 77, 20, 18, 9_500_000_000, 8_000_000_000, 100, 200, counts),
+        stream=StreamReport(
+            "OTLP", 77, 20, 18, 9_500_000_000, 8_000_000_000, 1_500_000_000, 100, 200, counts
+        ),
         tenants=(TenantReport("acme", counts, (("POINT_TOO_OLD", 1),), 5, 6),),
         store_reachable=True,
     )
