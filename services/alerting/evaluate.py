@@ -23,6 +23,7 @@ from services.alerting.slices import STREAM, decode_slices
 from services.alerting.snapshot import Loaded, Position, SnapshotStore
 from services.common.clock import Clock
 from services.common.log_port import KeyValue, Log
+from services.common.telemetry import Counters
 
 _log = logging.getLogger(__name__)
 
@@ -42,12 +43,14 @@ class Evaluator:
         catalog: RuleCatalog,
         clock: Clock,
         checkpoint_messages: int = CHECKPOINT_MESSAGES,
+        counters: Counters | None = None,
     ) -> None:
         self._log = log
         self._catalog = catalog
         self._clock = clock
         self._store = SnapshotStore(kv)
         self._checkpoint_messages = checkpoint_messages
+        self._counters = counters or Counters()
         self._writer: AlertsWriter | None = None
         self._reset()
 
@@ -97,6 +100,7 @@ class Evaluator:
             message = decode_slices(data)
         except MalformedRecord as err:
             _log.error("SLICES record %d is passed over: %s", seq, err)
+            self._counters.add("alerting.evaluations.failed", tenant="", reason=err.reason)
             message = None
         if message is None:
             self.fold.skip(seq)
@@ -108,6 +112,7 @@ class Evaluator:
             seq = self._recorded.pop(change.id, None)
             if seq is None:
                 seq = await self._append(records.encode(change), msg_id=change.id)
+                self._counters.add("alerting.transitions", tenant=change.tenant, to=change.new.state.value)
             self._alerts_seq = max(self._alerts_seq, seq)
             await self._store.save_instance(change)
 

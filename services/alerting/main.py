@@ -3,6 +3,7 @@
 Composition root: it makes the parts and puts them together, and decides nothing else.
 """
 
+import asyncio
 import os
 import socket
 import sys
@@ -29,33 +30,42 @@ from services.alerting.run import (
     run_evaluator,
     run_notifier,
 )
+from services.alerting.serve import build_alerting_server
 from services.alerting.store import EventStorer
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
 from services.common.config_feed import ConfigFeed
+from services.common.grpc_health import HealthRegistry
+from services.common.grpc_server import serve
 from services.common.log import NatsEngine, connect_nats
+from services.common.retry import RetryPolicy, retry
 from services.common.run import run_service
 from services.common.settings import Settings
+from services.common.telemetry import Telemetry
 
 SERVICE = "alerting"
+
+_FOR_EVER = RetryPolicy(deadline_s=10 * 365 * 86_400.0)
 
 Work = Callable[[], Awaitable[None]]
 
 
 async def serve_alerting(settings: Settings) -> None:
     """Connect, serve and work until cancelled; waits for the log, never for ClickHouse."""
-    # gRPC reads its TLS settings when it is imported.
-    from services.alerting.serve import build_alerting_server
-    from services.common.grpc_health import HealthRegistry
-    from services.common.grpc_server import serve
-
     config, clock = AlertingConfig.of(settings), SystemClock()
     async with AsyncExitStack() as stack:
+        telemetry = Telemetry(
+            "threenines-alerting",
+            endpoint=settings.otlp_endpoint,
+            export_interval_ms=settings.otlp_export_interval_ms,
+            region=settings.region,
+        )
+        stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         database = Database(ClickHouseConfig.from_url(settings.clickhouse_url, settings.clickhouse_database))
         stack.push_async_callback(database.close)
         engine = await connect_nats(settings.nats_url, clock=clock)
         stack.push_async_callback(engine.close)
-        await engine.ensure_streams()
+        await retry(engine.ensure_streams, policy=_FOR_EVER, clock=clock, rng=Random())
         feed = ConfigFeed(engine.log, clock)
         await feed.start()
         stack.push_async_callback(feed.stop)
@@ -65,11 +75,17 @@ async def serve_alerting(settings: Settings) -> None:
         catalog = ConfigCatalog(feed, config.secrets)
         health = HealthRegistry(clock)
         health.add_probe("log", engine.probe)
+        # Only ListNotifications needs it, and that says so itself.
         health.add_probe("clickhouse", database.ping, required_for=())
         lists = AlertLists(kv=engine.kv, catalog=catalog, history=history, clock=clock)
-        server = build_alerting_server(settings, feed=feed, health=health, lists=lists)
-        background = await _background(config, engine, catalog, poster=poster, history=history)
-        await serve(server, drain_s=settings.drain_s, health=health, background=background)
+        await serve(
+            build_alerting_server(settings, feed=feed, health=health, lists=lists),
+            drain_s=settings.drain_s,
+            health=health,
+            background=await _background(
+                config, engine, catalog, poster=poster, history=history, telemetry=telemetry
+            ),
+        )
 
 
 async def _background(
@@ -79,13 +95,14 @@ async def _background(
     *,
     poster: HttpxPoster,
     history: ClickHouseHistory,
+    telemetry: Telemetry,
 ) -> dict[str, Work]:
     """The loops of the process by name."""
-    clock, log, kv = SystemClock(), engine.log, engine.kv
+    clock, log, kv, counters = SystemClock(), engine.log, engine.kv, telemetry.counters
     holder = f"{config.settings.region}-{socket.gethostname()}-{os.getpid()}"
-    recorder = BufferedRecorder(history, clock)
+    recorder = BufferedRecorder(history, clock, counters=counters)
     queue = await engine.queue(NOTIFY, CONSUMER, ack_wait_s=config.ack_wait_s)
-    evaluator = Evaluator(log=log, kv=kv, catalog=catalog, clock=clock)
+    evaluator = Evaluator(log=log, kv=kv, catalog=catalog, clock=clock, counters=counters)
     notifier = Notifier(log=log, kv=kv, queue=queue, receivers=catalog, recorder=recorder, clock=clock)
     deliverer = Deliverer(
         kv=kv,
@@ -99,12 +116,13 @@ async def _background(
     ttl_s = config.takeover_s
     evaluating = alerting_lease(kv, clock, name=EVALUATOR_LEASE, holder=holder, ttl_s=ttl_s)
     notifying = alerting_lease(kv, clock, name=NOTIFIER_LEASE, holder=holder, ttl_s=ttl_s)
+    telemetry.gauge("common.lease.held", lambda: float(evaluating.held))
     return {
         "evaluator": lambda: run_evaluator(evaluator, evaluating, log=log, holder=holder),
         "notifier": lambda: run_notifier(notifier, notifying),
         "deliveries": lambda: run_deliveries(deliverer, queue, clock=clock),
         "attempts": recorder.run,
-        "events": EventStorer(log, history, clock).run,
+        "events": EventStorer(log, history, clock, counters=counters).run,
     }
 
 

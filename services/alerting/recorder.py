@@ -10,6 +10,7 @@ from collections import deque
 from services.alerting.ports import AttemptRow, HistoryStore
 from services.common.clock import Clock
 from services.common.errors import ThreeninesError
+from services.common.telemetry import Counters
 
 _log = logging.getLogger(__name__)
 
@@ -22,16 +23,27 @@ _IDLE_S = 0.25
 class BufferedRecorder:
     """`AttemptRecorder` that a background task empties into the store."""
 
-    def __init__(self, store: HistoryStore, clock: Clock, *, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        store: HistoryStore,
+        clock: Clock,
+        *,
+        capacity: int = CAPACITY,
+        counters: Counters | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._rows: deque[AttemptRow] = deque()
         self._capacity = capacity
+        self._counters = counters or Counters()
+        self._waiting = False
         self.lost = 0
         """Rows that did not fit."""
 
     def record(self, row: AttemptRow) -> None:
         """See `AttemptRecorder.record`."""
+        if row.attempt > 0:
+            self._counters.add("alerting.notifications", tenant=row.tenant, outcome=row.outcome)
         if len(self._rows) >= self._capacity:
             self._rows.popleft()
             self.lost += 1
@@ -54,8 +66,11 @@ class BufferedRecorder:
         while True:
             try:
                 stored = await self.flush()
+                self._waiting = False
             except ThreeninesError as err:
-                _log.warning("%d attempts wait for history: %s", len(self._rows), err)
+                if not self._waiting:
+                    _log.warning("%d attempts wait for history: %s", len(self._rows), err)
+                self._waiting = True
                 await self._clock.sleep(_RETRY_S)
                 continue
             if stored == 0:

@@ -4,9 +4,8 @@ import grpc
 
 from services.alerting.list import AlertLists
 from services.alerting.servicer import SERVICE_NAMES, AlertServicer
-from services.common.auth import Authenticator, TokenTable
+from services.common.auth_feed import build_authenticator
 from services.common.config_feed import ConfigFeed
-from services.common.documents_platform import TokenSpec
 from services.common.grpc_health import HealthRegistry
 from services.common.grpc_server import build_server
 from services.common.settings import Settings
@@ -17,18 +16,9 @@ def build_alerting_server(
     settings: Settings, *, feed: ConfigFeed, health: HealthRegistry, lists: AlertLists
 ) -> grpc.aio.Server:
     """A server that is bound and not started; tokens follow the configuration."""
-    tokens = TokenTable()
-
-    def refresh() -> None:
-        tokens.replace_from_specs(document.spec for document in feed.specs(TokenSpec))
-
-    refresh()
-    feed.on_change(refresh)
     server = build_server(
         config=settings.server_config(settings.alerting_listen),
-        authenticator=Authenticator(
-            settings.auth, tokens, settings.admin_token_sha256, environment=settings.environment
-        ),
+        authenticator=build_authenticator(settings, feed),
         health=health,
         service_names=SERVICE_NAMES,
     )

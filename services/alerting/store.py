@@ -13,6 +13,7 @@ from services.alerting.ports import EventRow, HistoryStore
 from services.common.clock import Clock
 from services.common.errors import ThreeninesError
 from services.common.log_port import Log
+from services.common.telemetry import Counters
 
 _log = logging.getLogger(__name__)
 
@@ -24,12 +25,16 @@ _RETRY_S = 1.0
 class EventStorer:
     """Follows ALERTS for ever; any number of them may run beside each other."""
 
-    def __init__(self, log: Log, store: HistoryStore, clock: Clock) -> None:
+    def __init__(
+        self, log: Log, store: HistoryStore, clock: Clock, *, counters: Counters | None = None
+    ) -> None:
         self._log = log
         self._store = store
         self._clock = clock
+        self._counters = counters or Counters()
         self._next_seq = 0
         self._incarnation = 0
+        self._waiting = False
 
     async def step(self, *, wait_s: float) -> int:
         """Store one batch; the number of records read. On an error the batch comes again."""
@@ -44,6 +49,7 @@ class EventStorer:
         ]
         if rows:
             await self._store.store_events(rows)
+            self._counters.add("common.records.stored", len(rows), stream=records.STREAM)
         if entries:
             self._next_seq = entries[-1].seq + 1
         return len(entries)
@@ -53,8 +59,11 @@ class EventStorer:
         while True:
             try:
                 await self.step(wait_s=_WAIT_S)
+                self._waiting = False
             except ThreeninesError as err:
-                _log.warning("alert events wait for history: %s", err)
+                if not self._waiting:
+                    _log.warning("alert events wait for history: %s", err)
+                self._waiting = True
                 self._next_seq = 0
                 await self._clock.sleep(err.retry_after_s or _RETRY_S)
 
