@@ -112,9 +112,9 @@ class Executor:
 
     async def _pause_writer(self, work: Work) -> None:
         work.database_uuid = await self._store.database_uuid(self._store.database) or ""
-        if not work.database_uuid:
+        if not work.database_uuid or not await self._store.shapes(self._store.database):
             raise FailedPrecondition(
-                f"database {self._store.database} does not exist",
+                f"database {self._store.database} has no tables",
                 reason="NOTHING_TO_BACK_UP",
                 next_step="Start the collector once: it creates the tables.",
             )

@@ -13,12 +13,13 @@ from services.common.clock import Clock
 from services.common.errors import ThreeninesError
 from services.common.telemetry import Telemetry
 from services.dr.execute import Executor, Work, drive
-from services.dr.model import Backup, BackupState, Failure, Restore, RestoreState, Trace
+from services.dr.model import Backup, BackupState, Failure, Restore, RestoreState, TableDifference, Trace
 from services.dr.plan import (
     BACKUP_LENGTH,
     RESTORE_LENGTH,
     VERIFY_LENGTH,
     End,
+    Findings,
     Journal,
     Op,
     Plan,
@@ -32,6 +33,7 @@ from services.dr.recover import INTERRUPTED, Recovery
 _logger = logging.getLogger(__name__)
 
 _SWEEP_S = 5.0
+_MOST_DIFFERENCES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class Worker:
             backup = replace(
                 backup,
                 state=BackupState.BROKEN,
-                differences=journal.findings,
+                differences=_bounded(journal.findings),
                 failure=failure,
                 progress_percent=100,
             )
@@ -206,7 +208,7 @@ class Worker:
             ended_ns=self._clock.now_ns(),
             tables=tuple(work.contents),
             reached=work.manifest.positions if succeeded and work.manifest else (),
-            differences=journal.findings,
+            differences=_bounded(journal.findings),
             failure=None if succeeded else failure,
             progress_percent=100 if succeeded else restore.progress_percent,
             traces=tuple(sorted(journal.traces)),
@@ -274,6 +276,14 @@ class Worker:
     async def _save_restore(self, restore: Restore) -> None:
         await self._catalogue.save_restore(restore)
         await self._history.record(restore)
+
+
+def _bounded(findings: Findings) -> Findings:
+    """The first findings; a backup whose files are all gone must still fit into the catalogue."""
+    if len(findings) <= _MOST_DIFFERENCES:
+        return findings
+    more = len(findings) - _MOST_DIFFERENCES
+    return (*findings[:_MOST_DIFFERENCES], TableDifference("", f"and {more} more"))
 
 
 def _percent(journal: Journal, length: int) -> int:
