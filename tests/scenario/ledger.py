@@ -88,7 +88,7 @@ class Load:
         rng: random.Random,
         *,
         clients: int = 4,
-        pause_s: float = 0.03,
+        pause_s: float = 0.05,
         gives_up: float = 0.1,
     ) -> None:
         self.ledger = LoadLedger()
