@@ -14,7 +14,7 @@ def judge(rule: Rule, window: Window, *, now_ns: int) -> Finding:
     Counts that cannot be (more good requests than requests) are ERROR: such a slice must neither
     page nor resolve.
     """
-    if any(not 0 <= piece.good <= piece.total for piece in window.newest_first()):
+    if window.impossible:
         return Finding(Verdict.ERROR, "IMPOSSIBLE_COUNTS")
     match rule.condition:
         case Outage() as outage:
@@ -46,9 +46,7 @@ def _outage(outage: Outage, window: Window, now_ns: int) -> Finding:
 
 
 def _newest_with_traffic(window: Window, outage: Outage, *, oldest_end_ms: int) -> Slice | None:
-    for piece in window.newest_first():
-        if piece.end_ms <= oldest_end_ms:
-            return None
+    for piece in window.newest_first(ending_after_ms=oldest_end_ms):
         if piece.total >= max(1, outage.min_requests) and piece.excluded_ns < piece.length_ns:
             return piece
     return None

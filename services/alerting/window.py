@@ -42,6 +42,9 @@ class Window:
 
     def __init__(self, *, first_ms: int | None = None, kept_ms: int = 0) -> None:
         self._slices: dict[int, Slice] = {}
+        # What `sums` adds up, computed once a revision: it runs over every slice of an hour.
+        self._terms: dict[int, tuple[int, int, int, int, int, int]] = {}
+        self._impossible: set[int] = set()
         self._first_ms = first_ms
         self._kept_ms = kept_ms
         self._observed: tuple[int, int | None] = (-1, None)
@@ -56,6 +59,11 @@ class Window:
         if piece.start_ms < self._kept_ms or (known is not None and piece.revision <= known.revision):
             return
         self._slices[piece.start_ms] = piece
+        self._terms[piece.start_ms] = _terms(piece)
+        if 0 <= piece.good <= piece.total:
+            self._impossible.discard(piece.start_ms)
+        else:
+            self._impossible.add(piece.start_ms)
         self.version += 1
 
     def forget_before(self, time_ms: int) -> None:
@@ -65,11 +73,19 @@ class Window:
         self._kept_ms = time_ms
         for start_ms in [start for start in self._slices if start < time_ms]:
             del self._slices[start_ms]
+            del self._terms[start_ms]
+            self._impossible.discard(start_ms)
             self.version += 1
 
-    def newest_first(self) -> list[Slice]:
-        """All slices kept, the latest start first."""
-        return [self._slices[start] for start in sorted(self._slices, reverse=True)]
+    @property
+    def impossible(self) -> bool:
+        """Whether some slice counts more good requests than requests, or fewer than none."""
+        return bool(self._impossible)
+
+    def newest_first(self, *, ending_after_ms: int = 0) -> list[Slice]:
+        """The slices that end after that time, the latest start first."""
+        found = [piece for piece in self._slices.values() if piece.end_ms > ending_after_ms]
+        return sorted(found, key=lambda piece: piece.start_ms, reverse=True)
 
     def newest_observed_end_ms(self) -> int | None:
         """End of the latest slice for which a sender reported; None without one."""
@@ -85,15 +101,13 @@ class Window:
         Slices that are excluded as a whole count nowhere: neither requests nor time.
         """
         bad = total = observed_ns = known_owed_ns = known_ns = 0
-        for start_ms, piece in self._slices.items():
-            if start_ms < from_ms or piece.end_ms > to_ms:
-                continue
-            known_ns += piece.length_ns
-            known_owed_ns += piece.owed_ns
-            observed_ns += piece.observed_ns
-            if piece.excluded_ns < piece.length_ns:
-                bad += piece.bad
-                total += piece.total
+        for start_ms, terms in self._terms.items():
+            if start_ms >= from_ms and terms[0] <= to_ms:
+                bad += terms[1]
+                total += terms[2]
+                observed_ns += terms[3]
+                known_owed_ns += terms[4]
+                known_ns += terms[5]
         begun_ms = to_ms if self._first_ms is None else max(from_ms, min(self._first_ms, to_ms))
         absent_ns = max(0, (to_ms - begun_ms) * MS_NS - known_ns)
         return Sums(bad, total, observed_ns, known_owed_ns + absent_ns)
@@ -102,3 +116,9 @@ class Window:
         """What a snapshot needs; `from_seq` is 0 while the window is empty."""
         lowest = min((piece.seq for piece in self._slices.values()), default=0)
         return Marks(self._first_ms or 0, self._kept_ms, lowest)
+
+
+def _terms(piece: Slice) -> tuple[int, int, int, int, int, int]:
+    """End, bad, total, observed, owed and length; requests of excluded time count nowhere."""
+    counts = (piece.bad, piece.total) if piece.excluded_ns < piece.length_ns else (0, 0)
+    return (piece.end_ms, *counts, piece.observed_ns, piece.owed_ns, piece.length_ns)
