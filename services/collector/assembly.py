@@ -36,7 +36,7 @@ ADMIN_SERVICE = "threenines.collector.v1.CollectorService"
 WRITER_HEALTH = "threenines.collector.Writer"
 """A health name of its own: receiving goes on while the store is away, writing does not."""
 
-_KEEP_PERIOD_S = 1.0
+_KEEP_PERIOD_S = 0.25
 
 
 class Collector:

@@ -13,7 +13,7 @@ from services.collector.model import (
     TokenPage,
 )
 from services.common.auth import Role
-from services.common.errors import InvalidArgument
+from services.common.errors import InvalidArgument, NotBuilt
 from threenines.collector.v1 import collector_pb2, collector_service_pb2
 
 _ROLES = {
@@ -26,9 +26,26 @@ _ROLES = {
 _ROLE_CODES = {role: code for code, role in _ROLES.items()}
 
 
-def role_from_proto(role: "collector_pb2.TokenRole.ValueType") -> str:
-    """Our role; the empty text when it is not given or not known."""
-    found = _ROLES.get(role)
+def tenant_from_proto(request: collector_service_pb2.CreateTenantRequest) -> TenantInfo:
+    """The tenant that is asked for.
+
+    Raises:
+        NotBuilt: a residency class: saying yes would promise a placement that nobody makes.
+    """
+    if request.tenant.residency_class:
+        raise NotBuilt("residency classes are not built yet", reason="RESIDENCY_NOT_BUILT")
+    return TenantInfo(request.tenant_id, request.tenant.display_name)
+
+
+def role_from_proto(token: collector_pb2.Token) -> str:
+    """The role of the token that is asked for; the empty text when it is not given or not known.
+
+    Raises:
+        NotBuilt: an expiry: a token that does not expire would not be what was asked for.
+    """
+    if token.HasField("expire_time"):
+        raise NotBuilt("expiring tokens are not built yet", reason="TOKEN_EXPIRY_NOT_BUILT")
+    found = _ROLES.get(token.role)
     return "" if found is None else found.value
 
 

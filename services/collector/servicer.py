@@ -30,14 +30,15 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         self, request: collector_service_pb2.CreateTenantRequest, _context: Context
     ) -> collector_pb2.Tenant:
         """Create a client company."""
-        created = await self._tenants.create_tenant(request.tenant_id, request.tenant.display_name)
+        wish = convert.tenant_from_proto(request)
+        created = await self._tenants.create_tenant(wish.tenant, wish.display_name)
         return convert.tenant_to_proto(created)
 
     async def CreateToken(
         self, request: collector_service_pb2.CreateTokenRequest, _context: Context
     ) -> collector_pb2.Token:
         """Create a token and show its secret once."""
-        tenant, role = _parent(request.parent), convert.role_from_proto(request.token.role)
+        tenant, role = _parent(request.parent), convert.role_from_proto(request.token)
         return convert.token_to_proto(await self._tenants.create_token(tenant, role, request.token_id))
 
     async def RevokeToken(

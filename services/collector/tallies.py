@@ -1,8 +1,8 @@
 """Counts of points by tenant, as `receive` sees them; they survive restarts through the KV store.
 
 One process of a region owns the key: what it counts is added to what was kept before. A kill -9
-loses at most the counts since the last `keep` (a second); the counts of what is stored are exact,
-because the writer keeps those with its position.
+loses at most the counts since the last `keep`, a quarter of a second; the counts of what is stored
+are exact, because the writer keeps those with its position.
 """
 
 import json

@@ -105,7 +105,9 @@ class Writer:
     async def step(self, session: _Session) -> None:
         """Write the next batch, if there is anything to write."""
         written = session.position.written_seq
-        await self._gate.pass_through(database=session.positions.database, written_seq=written)
+        if await self._gate.pass_through(database=session.positions.database, written_seq=written):
+            # The database may have been exchanged for a restored one: the caller looks again.
+            return
         entries = await self._gather(written + 1)
         if not entries:
             return

@@ -13,7 +13,7 @@ from services.collector.model import (
     TokenInfo,
     TokenPage,
 )
-from services.common.errors import InvalidArgument
+from services.common.errors import InvalidArgument, NotBuilt
 from threenines.collector.v1 import collector_pb2, collector_service_pb2
 
 
@@ -92,9 +92,22 @@ def test_tokens() -> None:
 
 
 def test_every_role_has_a_name_and_the_unspecified_one_has_none() -> None:
-    names = [convert.role_from_proto(code) for code in collector_pb2.TokenRole.values()]
+    names = [
+        convert.role_from_proto(collector_pb2.Token(role=code)) for code in collector_pb2.TokenRole.values()
+    ]
 
     assert names == ["", "writer", "reader", "operator", "auditor", "admin"]
+
+
+def test_what_is_not_built_is_refused_and_not_forgotten() -> None:
+    expiring = collector_pb2.Token(role=collector_pb2.TOKEN_ROLE_WRITER, expire_time=Timestamp(seconds=1))
+    with pytest.raises(NotBuilt, match="expiring"):
+        convert.role_from_proto(expiring)
+    placed = collector_service_pb2.CreateTenantRequest(
+        tenant_id="acme", tenant=collector_pb2.Tenant(residency_class="eu")
+    )
+    with pytest.raises(NotBuilt, match="residency"):
+        convert.tenant_from_proto(placed)
 
 
 @pytest.mark.parametrize("name", ["", "acme", "tenants/", "tenants/a/b", "tokens/a"])

@@ -274,6 +274,29 @@ async def test_a_pause_holds_between_two_batches_and_tells_the_position() -> Non
     expect_stored(bench, first + second)
 
 
+async def test_a_database_exchanged_during_a_pause_gets_everything_from_its_own_position() -> None:
+    bench = WriterBench()
+    sent = await bench.send(3)
+    async with writing(bench.writer()) as task:
+        await until_written(bench)
+        wish = {"id": "r1", "deadline_ns": bench.clock.now_ns() + 600 * 10**9}
+        await bench.engine.kv.put(CONTROL, "pause.local", json.dumps(wish).encode())
+        async with asyncio.timeout(10):
+            while await bench.engine.kv.get(CONTROL, "paused.local") is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        bench.store.replace_database("11111111-0000-4000-8000-000000000001")
+        sent += await bench.send(2)
+        await bench.engine.kv.delete(CONTROL, "pause.local")
+        await asyncio.wait({task}, timeout=10)
+        assert task.done()
+    assert bench.store.blocks == ()
+    async with writing(bench.writer()), asyncio.timeout(10):
+        while not any(row["last_seq"] == 5 for row in await applied(bench)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    expect_stored(bench, sent)
+
+
 async def test_a_pause_ends_by_itself_at_its_deadline() -> None:
     bench = WriterBench()
     wish = {"id": "b1", "deadline_ns": bench.clock.now_ns() + 2 * 10**9}
