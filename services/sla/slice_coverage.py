@@ -72,6 +72,39 @@ def latest(intervals: Covered) -> dict[int, Sender]:
     }
 
 
-def sender_ids(series: Mapping[int, Series]) -> dict[int, int]:
-    """Series to sender."""
-    return {series_id: one.sender_id for series_id, one in series.items()}
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """When processes reported. Of one resource there may be several at a time.
+
+    A cumulative process is known by its start: `times` in order by (sender, start). The series of one delta
+    process come in one export: `starts` is the latest start by (sender, time).
+    """
+
+    times: Mapping[tuple[int, int], Ints]
+    starts: Mapping[tuple[int, int], int]
+
+    def before(self, series: Series, *, start_ms: int, ts_ms: int) -> int:
+        """The last report of the process before its point of (start, ts]; 0 when none is known."""
+        if series.delta:
+            return self.starts.get((series.sender_id, ts_ms), 0)
+        times = self.times.get((series.sender_id, start_ms))
+        place = 0 if times is None else int(np.searchsorted(times, ts_ms))
+        return 0 if times is None or place == 0 else int(times[place - 1])
+
+
+def reports_of(exports: Exports, series: Mapping[int, Series]) -> Reports:
+    """When each process reported, from the exports that are at hand."""
+    times: dict[tuple[int, int], set[int]] = {}
+    starts: dict[tuple[int, int], int] = {}
+    for series_id, ts, start in zip(
+        exports.series.tolist(), exports.ts.tolist(), exports.start.tolist(), strict=True
+    ):
+        one = series.get(series_id)
+        if one is None or start == 0:
+            continue
+        if one.delta:
+            key = (one.sender_id, ts)
+            starts[key] = max(starts.get(key, 0), start)
+        else:
+            times.setdefault((one.sender_id, start), set()).add(ts)
+    return Reports({key: np.array(sorted(found), np.int64) for key, found in times.items()}, starts)

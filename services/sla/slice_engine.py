@@ -11,7 +11,7 @@ from services.sla.model import NS_PER_MS, Applied, Objective, PointKind, Revisio
 from services.sla.ports import PointReader, SliceStore
 from services.sla.slice_book import Book
 from services.sla.slice_compute import Grid, compute
-from services.sla.slice_coverage import LOOKBACK_MS, Covered, covered, latest
+from services.sla.slice_coverage import LOOKBACK_MS, Covered, covered, latest, reports_of
 from services.sla.slice_range import Range, dirty_range, pieces, written_ranges
 from services.sla.slice_rows import Increments, in_order, increments_of, matches
 
@@ -195,11 +195,11 @@ class SliceEngine:
         tenant, metric = books[0].objective.tenant, books[0].objective.metric
         exports = await self._reader.exports(tenant, metric, low_ms=low_ms - LOOKBACK_MS, high_ms=high_ms)
         series = await self._known_series(tenant, metric, set(exports.series.tolist()))
-        parts = []
+        parts, reports = [], reports_of(exports, series)
         for kind in sorted({one.kind for one in series.values()} if rows else ()):
             found = await self._reader.rows(tenant, metric, PointKind(kind), low_ms=low_ms, high_ms=high_ms)
             if len(found):
-                parts.append(increments_of(in_order(found), series))
+                parts.append(increments_of(in_order(found), series, reports))
         cover = {}
         for book in books:
             senders = {one.sender_id for one in series.values() if matches(one, book.objective)}

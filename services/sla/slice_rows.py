@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.sla.kernels import explicit, exponential, increase
 from services.sla.model import Ints, Objective, ObjectiveKind, PointKind, Rows, Series
+from services.sla.slice_coverage import Reports
 
 _STATUS_ABSENT_IS_BAD = "error.type"
 _SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -86,7 +87,7 @@ def in_order(rows: Rows) -> Rows:
     )
 
 
-def increments_of(rows: Rows, series: Mapping[int, Series]) -> Increments:
+def increments_of(rows: Rows, series: Mapping[int, Series], reports: Reports) -> Increments:
     """What each point of `rows` (see `in_order`) adds. Series that are not known add nothing."""
     delta = np.array([_is_delta(series, s) for s in rows.series.tolist()], np.bool_)
     group = _groups(rows)
@@ -107,6 +108,7 @@ def increments_of(rows: Rows, series: Mapping[int, Series]) -> Increments:
     start = np.zeros(len(rows), np.int64)
     prev = np.zeros(len(rows), np.int64)
     increase.increase(group, rows.start, rows.ts, rows.bits, delta, fell, start, prev)
+    _begin_at_last_report(rows, series, reports, start, (prev == increase.FROM_ZERO) & (delta | ~fell))
     n = np.zeros(len(rows), np.int64)
     increase.increments(rows.count, prev, n)
     if rows.kind is PointKind.EXPONENTIAL:
@@ -116,6 +118,22 @@ def increments_of(rows: Rows, series: Mapping[int, Series]) -> Increments:
     shape = np.zeros((2, 0), np.int64)
     at = np.zeros(1, np.int64)
     return Increments(rows.kind, rows.series, start, rows.ts, n, shape, at, none, none, groups)
+
+
+def _begin_at_last_report(
+    rows: Rows, series: Mapping[int, Series], reports: Reports, start: Ints, own: NDArray[np.bool_]
+) -> None:
+    """Move interval starts that lie before the last report of the same process, which would have told.
+
+    The first point of a cumulative series that begins late still names the start of its process; a delta
+    series that was idle names its own last report. `own`: rows that count from the start they name.
+    """
+    for i in np.flatnonzero(own).tolist():
+        known = series.get(int(rows.series[i]))
+        if known is None or rows.bits[i]:
+            continue
+        last = reports.before(known, start_ms=int(rows.start[i]), ts_ms=int(rows.ts[i]))
+        start[i] = max(start[i], last)
 
 
 def _is_delta(series: Mapping[int, Series], series_id: int) -> bool:

@@ -20,8 +20,9 @@ Bools = NDArray[np.bool_]
 
 _NO_SCALE = 1 << 30
 _MAX_SHIFT = 62
+_LARGEST_EXPONENT = 1023
 _MAX_EXPONENT = 1100
-"""Beyond the range of doubles on both sides: ldexp gives 0 or infinity there, and no overflow before."""
+"""Beyond the range of doubles on both sides."""
 
 
 @kernel
@@ -49,17 +50,24 @@ def index_of(value: float, scale: int) -> int:
 
 
 @kernel
+def _power(mantissa: float, exponent: int) -> float:
+    """mantissa * 2**exponent for a mantissa in [1, 2); infinity and 0 outside of the doubles."""
+    if exponent > _LARGEST_EXPONENT:
+        return math.inf
+    return math.ldexp(mantissa, max(-_MAX_EXPONENT, exponent))
+
+
+@kernel
 def lower_bound(index: int, scale: int) -> float:
     """base**index; exact at powers of two, 0 below and infinity above the range of doubles."""
     if scale <= 0:
         exponent = index
         for _ in range(min(-scale, 12)):
             exponent = max(-_MAX_EXPONENT, min(_MAX_EXPONENT, exponent * 2))
-        return math.ldexp(1.0, max(-_MAX_EXPONENT, min(_MAX_EXPONENT, exponent)))
+        return _power(1.0, exponent)
     octave = index >> scale
     inside = index - (octave << scale)
-    exponent = max(-_MAX_EXPONENT, min(_MAX_EXPONENT, octave))
-    return math.ldexp(2.0 ** (inside / (1 << scale)), exponent)
+    return _power(2.0 ** (inside / (1 << scale)), octave)
 
 
 @kernel
