@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -164,6 +165,12 @@ class AlertingProcess:
     def why(self) -> "Why":
         """Its log, read when a test fails."""
         return Why(self._log)
+
+    def port(self) -> int | None:
+        """Where it serves; None as long as it has not said so."""
+        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        found = re.findall(r"serving on port (\d+)", text)
+        return int(found[-1]) if found else None
 
     def _end(self, sig: signal.Signals) -> int | None:
         process, self._process = self._process, None

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.alerting.clickhouse import ClickHouseHistory
 from services.alerting.ports import AttemptRow
@@ -96,6 +98,21 @@ async def test_fires_and_resolves_once_each(place: Place) -> None:
 
     assert [post.payload["status"] for post in place.receiver.posts] == ["firing", "resolved"]
     place.check()
+
+
+async def test_serves_without_clickhouse_and_stops_when_told(place: Place) -> None:
+    place.process.start()
+    await until(lambda: place.process.port() is not None, within_s=30, why=place.process.why)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{place.process.port()}") as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+
+        async def serving() -> bool:
+            answer = await health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)
+            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+        await until_async(serving, within_s=10, why=place.process.why)
+
+    assert await asyncio.to_thread(place.process.stop) == 0
 
 
 async def test_survives_a_kill_while_the_receiver_has_not_answered(place: Place) -> None:
