@@ -85,9 +85,10 @@ class Evaluator:
             Aborted: FENCED; another holder has taken over.
             Unavailable: the log does not answer; take over anew, since outcomes are unknown.
         """
+        entries = await self._log.read(STREAM, self.fold.position + 1, max_messages=_BATCH, wait_s=wait_s)
+        # After the wait: slices of a new contract must not be folded before its rules are known.
         await self._adopt_recorded()
         await self._adopt_configured()
-        entries = await self._log.read(STREAM, self.fold.position + 1, max_messages=_BATCH, wait_s=wait_s)
         for entry in entries:
             await self._take(entry.seq, entry.data)
             await self._adopt_recorded()

@@ -25,6 +25,7 @@ from services.alerting.pipeline import (
 from services.alerting.ports import AttemptRecorder, AttemptRow, Receiver, ReceiverCatalog
 from services.alerting.snapshot import BUCKET
 from services.common.clock import Clock
+from services.common.errors import Aborted, AlreadyExists
 from services.common.log_port import KeyValue, Log, WorkQueue
 
 STREAM = "NOTIFY"
@@ -119,7 +120,10 @@ class Notifier:
     async def _save(self, seq: int) -> None:
         value = json.dumps({"version": _VERSION, "alerts_seq": seq}).encode()
         if self._revision is None:
-            self._revision = await self._kv.create(BUCKET, POSITION_KEY, value)
+            try:
+                self._revision = await self._kv.create(BUCKET, POSITION_KEY, value)
+            except AlreadyExists as err:
+                raise Aborted("another notifier began meanwhile", reason="FENCED") from err
         else:
             self._revision = await self._kv.update(BUCKET, POSITION_KEY, value, revision=self._revision)
         self._position = seq

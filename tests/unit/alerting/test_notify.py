@@ -15,6 +15,7 @@ from services.alerting.model import Transition
 from services.alerting.notify import Notifier, decode
 from services.alerting.ports import HttpAnswer, Receiver
 from services.common.clock import ManualClock
+from services.common.errors import Aborted
 from services.common.log_memory import MemoryEngine
 from services.common.work_queue_memory import MemoryWorkQueue
 from tests.unit.alerting.transitions_text import outage_story
@@ -113,6 +114,18 @@ async def test_a_notifier_that_lost_its_position_tells_nobody_twice() -> None:
     await place.engine.kv.delete("alert_state", "notifier.0.position")
     place.clock.advance(3600)
     await place.notify()
+    await place.deliver(rounds=3, pause_s=1)
+
+    assert place.statuses() == ["firing", "resolved"]
+
+
+async def test_of_two_notifiers_one_gives_up() -> None:
+    place = Place()
+    slow = await place.notify()
+    await place.append(*STORY)
+    await place.notify()
+    with pytest.raises(Aborted):
+        await slow.step(wait_s=0)
     await place.deliver(rounds=3, pause_s=1)
 
     assert place.statuses() == ["firing", "resolved"]
