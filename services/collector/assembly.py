@@ -19,7 +19,7 @@ from services.collector.tenants import Tenants
 from services.collector.ticker import TICK_LEASE, run_ticker
 from services.collector.write import Writer
 from services.collector.write_position import PositionStore
-from services.collector.write_runner import run_writer, write_lease
+from services.collector.write_runner import WriterRunner, write_lease
 from services.common.auth import Authenticator, TokenTable
 from services.common.clickhouse import Database
 from services.common.clock import SystemClock
@@ -69,6 +69,8 @@ class Collector:
         self.health.add_probe("log", engine.probe)
         self.health.add_services([WRITER_HEALTH])
         self.health.add_probe("store", self.store.probe, required_for=[WRITER_HEALTH])
+        self.writer = self._writer()
+        self.health.add_probe("writer", self.writer.probe, required_for=[WRITER_HEALTH])
 
     async def serve(self) -> None:
         """Serve both ports with the writer and the ticker beside them."""
@@ -90,7 +92,7 @@ class Collector:
         collector_service_pb2_grpc.add_CollectorServiceServicer_to_server(self._servicer(), admin)
         background = {
             "admin": lambda: run_until_signal(admin, drain_s=drain_s),
-            "writer": self._write,
+            "writer": self.writer.run,
             "ticker": self._tick,
             "tallies": self._keep_tallies,
         }
@@ -123,7 +125,7 @@ class Collector:
         )
         return CollectorServicer(status=status, tenants=tenants)  # type: ignore[abstract]  # in the stubs only
 
-    async def _write(self) -> None:
+    def _writer(self) -> WriterRunner:
         region = self.config.settings.region
         lease = self._lease(write_lease(region))
         writer = Writer(
@@ -135,8 +137,10 @@ class Collector:
             config=self.config.write,
             open_positions=lambda name: PositionStore(self.engine.kv, region=region, database=name),
             held=lambda: lease.held,
+            wrote=lambda: runner.wrote(),  # noqa: PLW0108 - the runner comes after the writer
         )
-        await run_writer(lease, writer.write_for_ever, self.clock)
+        runner = WriterRunner(lease, writer.write_for_ever, self.clock)
+        return runner
 
     async def _tick(self) -> None:
         await run_ticker(self._lease(TICK_LEASE), self.engine.log, self.clock, secrets.token_bytes)

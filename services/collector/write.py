@@ -60,7 +60,8 @@ class _Session:
 
 
 class Writer:
-    """Writes batch after batch; `held` says whether this process may still insert."""
+    """Writes batch after batch; `held` says whether this process may still insert, `wrote` is told
+    after each batch."""
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Writer:
         config: WriteConfig,
         open_positions: Callable[[str], PositionStore],
         held: Callable[[], bool],
+        wrote: Callable[[], None] = lambda: None,
     ) -> None:
         self._log = log
         self._store = store
@@ -82,6 +84,7 @@ class Writer:
         self._config = config
         self._open_positions = open_positions
         self._held = held
+        self._wrote = wrote
         self._keys = SeriesKeys()
         self._remembered: tuple[tuple[str, int, int], _Session] | None = None
         self._started_ns = 0
@@ -232,6 +235,7 @@ class Writer:
         session.log_time_ns = batch.log_time_ns
         position = session.position
         self._remembered = ((session.positions.database, position.incarnation, position.last), session)
+        self._wrote()
         self._counters.add("collector.batches", outcome="done")
         for tenant, counts in batch.counts.items():
             self._counters.add("collector.points.stored", counts.written, tenant=tenant)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from services.collector.errors import BatchMismatch
 from services.common.clock import Clock
-from services.common.errors import Aborted, ThreeninesError
+from services.common.errors import Aborted, FailedPrecondition, ThreeninesError
 from services.common.lease import Lease, run_while_leading
 
 _log = logging.getLogger(__name__)
@@ -18,42 +18,59 @@ def write_lease(region: str) -> str:
     return f"writer.{region}"
 
 
-async def run_writer(lease: Lease, write_for_ever: Callable[[], Awaitable[None]], clock: Clock) -> None:
-    """Write whenever this process leads; never returns."""
-    runner = _Runner(write_for_ever)
+class WriterRunner:
+    """Runs the writer, says each new trouble once, and knows whether it stands still."""
 
-    async def body(_token: int) -> None:
-        while True:
-            await clock.sleep(await runner.once())
-
-    await run_while_leading(lease, body)
-
-
-class _Runner:
-    """Runs the writer and says each new trouble once."""
-
-    def __init__(self, write_for_ever: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, lease: Lease, write_for_ever: Callable[[], Awaitable[None]], clock: Clock) -> None:
+        self._lease = lease
         self._write_for_ever = write_for_ever
+        self._clock = clock
         self._told = ""
+        self._halted = ""
 
-    async def once(self) -> float:
+    async def run(self) -> None:
+        """Write whenever this process leads; never returns."""
+        await run_while_leading(self._lease, self._lead)
+
+    def wrote(self) -> None:
+        """A batch is stored: whatever was wrong is over."""
+        self._halted = self._told = ""
+
+    async def probe(self) -> None:
+        """Return unless the writer stands still.
+
+        Raises:
+            FailedPrecondition: WRITER_HALTED; somebody has to look.
+        """
+        if self._halted:
+            raise FailedPrecondition(self._halted, reason="WRITER_HALTED")
+
+    async def _lead(self, _token: int) -> None:
+        while True:
+            await self._clock.sleep(await self._once())
+
+    async def _once(self) -> float:
         """Write until it ends; the seconds to wait before the next time."""
         try:
             await self._write_for_ever()
         except Aborted:
             raise
         except BatchMismatch as err:
-            _log.critical("the writer stands still: %s", err)
-            return _ALARM_PAUSE_S
+            return self._halt(f"the writer stands still: {err}")
         except ThreeninesError as err:
             self._tell(err)
             return max(_PAUSE_S, err.retry_after_s or 0.0)
         # A defect in the writer must not end the process that acknowledges: what it acknowledges is
         # safe in the log, and the next release writes it.
-        except Exception:
-            _log.critical("the writer stands still after an unexpected error", exc_info=True)
-            return _ALARM_PAUSE_S
+        except Exception as err:
+            _log.critical("an unexpected error in the writer", exc_info=True)
+            return self._halt(f"the writer stands still after {type(err).__name__}")
         return 0.0
+
+    def _halt(self, text: str) -> float:
+        _log.critical("%s", text)
+        self._halted = text
+        return _ALARM_PAUSE_S
 
     def _tell(self, err: ThreeninesError) -> None:
         text = f"{err} ({err.reason})"

@@ -29,6 +29,7 @@ async def test_every_point_of_retried_requests_is_stored_exactly_once(tmp_path: 
         rng.shuffle(sends)
         await _send(stack, sends)
         counts = await stack.until_written(ledger.points)
+        await stack.collector.wait_serving("threenines.collector.Writer")
         for table in TABLES:
             assert comparable(await stored_rows(stack.database, table)) == comparable(ledger.rows[table])
 

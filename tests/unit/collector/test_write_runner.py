@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from services.collector.errors import BatchMismatch
-from services.collector.write_runner import run_writer, write_lease
-from services.common.errors import Aborted, Unavailable
+from services.collector.write_runner import WriterRunner, write_lease
+from services.common.errors import Aborted, FailedPrecondition, Unavailable
 from services.common.kv_memory import MemoryKeyValue
 from services.common.lease import Lease
 from tests.engines_nats import ScaledClock
@@ -28,7 +28,7 @@ async def outcomes(*errors: Exception | None) -> int:
             raise error
 
     lease = Lease(MemoryKeyValue(clock), clock, name=write_lease("local"), holder="me")
-    task = asyncio.create_task(run_writer(lease, write_for_ever, clock))
+    task = asyncio.create_task(WriterRunner(lease, write_for_ever, clock).run())
     try:
         async with asyncio.timeout(10):
             for _ in range(len(errors) + 1):
@@ -51,3 +51,25 @@ async def test_goes_on_after_every_kind_of_end(caplog: pytest.LogCaptureFixture)
     assert told.count(("WARNING", "the writer waits: away (CLICKHOUSE_UNAVAILABLE)")) == 1
     assert ("CRITICAL", "the writer stands still: half") in told
     assert any(level == "CRITICAL" and "unexpected" in text for level, text in told)
+
+
+@pytest.mark.parametrize("error", [BatchMismatch("half a block"), ValueError("defect")])
+async def test_a_writer_that_stands_still_is_not_well(error: Exception) -> None:
+    clock = ScaledClock(200.0)
+    stopped = asyncio.Event()
+
+    async def write_for_ever() -> None:
+        stopped.set()
+        raise error
+
+    lease = Lease(MemoryKeyValue(clock), clock, name=write_lease("local"), holder="me")
+    runner = WriterRunner(lease, write_for_ever, clock)
+    await runner.probe()
+    task = asyncio.create_task(runner.run())
+    await stopped.wait()
+    with pytest.raises(FailedPrecondition, match="stands still"):
+        await runner.probe()
+    runner.wrote()
+    await runner.probe()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
