@@ -30,6 +30,12 @@ class Recovery:
         self._history = history
         self._clock = clock
         self.writing = asyncio.Lock()
+        self._left_something = False
+
+    @property
+    def left_something(self) -> bool:
+        """Whether something could not be removed and `sweep` should be called again."""
+        return self._left_something
 
     async def clean(self, work: Work, traces: set[Trace]) -> set[Trace]:
         """Remove what was left; the traces that could not be removed now."""
@@ -42,6 +48,7 @@ class Recovery:
                 continue
             if step.clears is not None:
                 left.discard(step.clears)
+        self._left_something |= bool(left)
         return left
 
     async def end_unfinished(self) -> None:
@@ -67,6 +74,7 @@ class Recovery:
 
     async def sweep(self) -> None:
         """Remove what ended operations left. Not while an operation is carried out."""
+        self._left_something = False
         for backup in await self._catalogue.backups():
             if backup.traces and not backup.under_way:
                 work = Work(backup.backup_id, backup.backup_id, backup.region)

@@ -106,7 +106,8 @@ class Worker:
             async with asyncio.timeout(_SWEEP_S):
                 job = await self._jobs.get()
         except TimeoutError:
-            await self.recovery.sweep()
+            if self.recovery.left_something:
+                await self.recovery.sweep()
             return
         works = {"backup": self._back_up, "verify": self._verify, "restore": self._restore}
         try:

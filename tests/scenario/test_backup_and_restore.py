@@ -8,9 +8,12 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
+from services.common.clickhouse_errors import ServerBusy
+from services.common.clock import SystemClock
 from services.common.streams import CONTROL, LEASES, OTLP, POSITIONS
 from services.dr.backups import NewBackup
 from services.dr.catalogue import KvCatalogue
+from services.dr.clickhouse import ClickHouseBackupStore
 from services.dr.errors import TargetExists
 from services.dr.files import DirectoryFileStore
 from services.dr.manifest import decode, digest, encode
@@ -125,6 +128,24 @@ async def test_a_lost_part_is_found_although_every_file_is_intact(stack: DrStack
     assert {each.message for each in verified.differences} == {"the content is another"}
 
 
+async def test_other_values_in_as_many_rows_are_found(stack: DrStack) -> None:
+    """The manifest is that of another moment: same tables, same counts, one value different."""
+    before = await stack.back_up()
+    await stack.database.command(
+        "ALTER TABLE points UPDATE value_double = 0.5 WHERE value_double = 1 SETTINGS mutations_sync = 1"
+    )
+    after = await stack.back_up()
+    counts = [{each.table: each.row_count for each in made.tables} for made in (before, after)]
+    assert counts[0]["points"] == counts[1]["points"]
+    await _seal_again(stack, after.backup_id, tables=before.tables)
+    verified = await stack.verify(after)
+
+    assert verified.state is BackupState.BROKEN
+    found = {each.table: each.message for each in verified.differences}
+    assert found["points"] == "the content is another"
+    assert set(found) <= {"points", "backups"}
+
+
 async def test_rows_that_expire_between_backup_and_verification_do_not_break_it(stack: DrStack) -> None:
     await stack.database.command(
         "CREATE TABLE fading (t DateTime) ENGINE = MergeTree ORDER BY t TTL t + INTERVAL 2 SECOND"
@@ -139,6 +160,28 @@ async def test_rows_that_expire_between_backup_and_verification_do_not_break_it(
     assert {each.table: each.row_count for each in backup.tables}["fading"] == 10
     assert verified.differences == ()
     assert verified.state is BackupState.VERIFIED
+
+
+async def test_nothing_merges_in_clones_and_restored_tables_until_released(stack: DrStack) -> None:
+    """A merge folds rows and ends those whose time is over, which would look like damage."""
+    store = ClickHouseBackupStore(stack.database, SystemClock())
+    for database in ("still_clones", "still_restored"):
+        await store.create(database, tag="t")
+    await store.clone("still_clones")
+    await store.store("still_clones", str(stack.backups_dir / "still"))
+    await store.restore(
+        str(stack.backups_dir / "still"),
+        source="still_clones",
+        target="still_restored",
+        tables=["points", "series"],
+    )
+    for database in ("still_clones", "still_restored"):
+        with pytest.raises(ServerBusy, match="Cancelled merging"):
+            await stack.database.command(f"OPTIMIZE TABLE {database}.points FINAL")
+    await store.release("still_restored")
+    await stack.database.command("OPTIMIZE TABLE still_restored.points FINAL")
+    for database in ("still_clones", "still_restored"):
+        await store.drop(database, tag="t")
 
 
 async def test_a_writer_in_the_middle_of_a_batch_that_does_not_answer_fails_the_backup(
@@ -160,7 +203,9 @@ async def test_a_writer_in_the_middle_of_a_batch_that_does_not_answer_fails_the_
     assert await stack.engine.kv.get(CONTROL, f"pause.{REGION}") is None
 
 
-async def _seal_again(stack: DrStack, backup_id: str, *, rows_more: int = 0) -> None:
+async def _seal_again(
+    stack: DrStack, backup_id: str, *, rows_more: int = 0, tables: tuple[TableContent, ...] = ()
+) -> None:
     """Make the manifest anew over the files as they are now, and have the catalogue vouch for it."""
     catalogue = KvCatalogue(stack.engine.kv, REGION)
     backup = await catalogue.backup(backup_id)
@@ -170,7 +215,9 @@ async def _seal_again(stack: DrStack, backup_id: str, *, rows_more: int = 0) -> 
     manifest = replace(
         manifest,
         files=await files.inventory(backup_id),
-        tables=tuple(replace(each, row_count=each.row_count + rows_more) for each in manifest.tables),
+        tables=tuple(
+            replace(each, row_count=each.row_count + rows_more) for each in tables or manifest.tables
+        ),
     )
     encoded = encode(manifest)
     await files.write_manifest(backup_id, encoded)

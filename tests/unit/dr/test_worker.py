@@ -1,7 +1,7 @@
 """What the worker does when a dependency fails, and when content is damaged."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -71,10 +71,12 @@ async def test_what_cannot_be_removed_now_is_removed_later(world: World) -> None
         backup = await process.back_up()
         assert backup.traces == (Trace.CLONES,)
         assert not await world.paused()
+        assert process.worker.recovery.left_something
         fail(world)
         await process.worker.recovery.sweep()
         backup = await process.backups.get(REGION, backup.backup_id)
 
+    assert not process.worker.recovery.left_something
     assert backup.traces == ()
     assert backup.state is BackupState.FAILED
     assert set(world.store.databases) == {LIVE}
@@ -166,6 +168,27 @@ async def test_a_part_that_the_engine_finds_damaged_is_never_verified(world: Wor
     assert [each.table for each in backup.differences] == ["points"]
 
 
+async def test_another_value_in_as_many_rows_is_never_verified(world: World) -> None:
+    """What is read back has the right count, and the files are those of the manifest."""
+
+    class Forgetful(FailingStore):
+        async def restore(self, location: str, *, source: str, target: str, tables: Sequence[str]) -> None:
+            await super().restore(location, source=source, target=target, tables=tables)
+            self.databases[target].tables["points"][0] = b"other"
+
+    store = Forgetful(world.files, LIVE)
+    store.databases = world.store.databases
+    world.store = store
+    process = world.process()
+    async with process.working():
+        backup = await process.back_up(verify=True)
+
+    assert backup.state is BackupState.BROKEN
+    assert [(each.table, each.message) for each in backup.differences] == [
+        ("points", "the content is another")
+    ]
+
+
 async def test_a_backup_without_any_file_left_still_fits_into_the_catalogue(world: World) -> None:
     world.store.databases[LIVE].tables = {f"table{number:03d}": [b"a"] for number in range(500)}
     process = world.process()
@@ -188,6 +211,29 @@ async def test_every_change_is_in_the_history(world: World) -> None:
 
     assert [entry.state for entry in world.history.entries] == [BackupState.VERIFYING, BackupState.VERIFIED]
     assert world.history.entries[-1] == replace(backup)
+
+
+async def test_a_batch_that_begins_while_tables_are_cloned_fails_the_backup(world: World) -> None:
+    """No writer holds the lease, and one that should not be there writes all the same."""
+
+    class Busy(FailingStore):
+        async def clone(self, clones: str) -> None:
+            await super().clone(clones)
+            await world.position("inflight", last=42)
+
+    store = Busy(world.files, LIVE)
+    store.databases = world.store.databases
+    world.store = store
+    await world.position("done", last=41)
+    process = world.process()
+    async with process.working():
+        backup = await process.back_up()
+
+    assert backup.state is BackupState.FAILED
+    assert backup.failure is not None
+    assert backup.failure.reason == "WRITER_NOT_PAUSED"
+    assert set(world.store.databases) == {LIVE}
+    assert not await world.paused()
 
 
 async def test_an_empty_database_is_nothing_to_back_up(world: World) -> None:
