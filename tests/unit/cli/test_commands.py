@@ -1,0 +1,95 @@
+"""The command line as a person without a running platform meets it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cli.commands.tenant import otel_lines
+from services.cli.connection import Connection, connect
+from services.common.errors import FailedPrecondition
+from services.embedded.layout import DataDir, write_json_atomically
+
+
+def threenines(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "services.cli.main", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+
+def test_a_command_without_a_platform_says_what_to_do_and_shows_no_traceback(tmp_path: Path) -> None:
+    for command in (("sla", "status"), ("alerts", "list"), ("dr", "list"), ("tenant", "create", "acme")):
+        run = threenines(*command, "--data-dir", str(tmp_path))
+        assert run.returncode == 1, command
+        assert "threenines up" in run.stderr
+        assert "Traceback" not in run.stderr
+
+
+def test_status_without_a_platform_exits_with_69(tmp_path: Path) -> None:
+    run = threenines("status", "--data-dir", str(tmp_path))
+    assert run.returncode == 69
+    assert "no threenines runs" in run.stderr
+
+
+def test_a_service_that_does_not_answer_exits_with_69(tmp_path: Path) -> None:
+    write_json_atomically(tmp_path / "state.json", {"connect": {"sla": "127.0.0.1:1"}})
+    run = threenines("sla", "status", "--data-dir", str(tmp_path))
+    assert run.returncode == 69
+    assert "does not answer" in run.stderr
+
+
+def test_config_check_reports_every_error_of_every_document_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "kind: Tenant\nmetadata: {name: Acme}\n---\n"
+        "kind: Contract\nmetadata: {tenant: nobody, name: gold}\n"
+        "spec: {time_zone: Mars/Base, effective_from: 2026-01-01, objectives: []}\n"
+    )
+    run = threenines("config", "check", str(path))
+    assert run.returncode == 1
+    assert "metadata.name" in run.stderr
+    assert "time_zone" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_config_check_accepts_the_example() -> None:
+    run = threenines("config", "check", "deploy/examples/acme.yaml")
+    assert (run.returncode, "ok" in run.stdout) == (0, True)
+
+
+def test_a_window_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+    write_json_atomically(tmp_path / "state.json", {"connect": {"sla": "127.0.0.1:1"}})
+    run = threenines("sla", "status", "--window", "soon", "--data-dir", str(tmp_path))
+    assert run.returncode == 2
+    assert "--window" in run.stderr
+
+
+def test_the_environment_wins_over_the_data_directory(tmp_path: Path) -> None:
+    files = DataDir(tmp_path)
+    write_json_atomically(files.state_file, {"connect": {"sla": "a:1", "dr": "b:2"}})
+    found = connect(tmp_path, {"THREENINES_SLA_ADDRESS": "c:3", "THREENINES_TOKEN": "tn_x"})
+    assert (found.address("sla"), found.address("dr")) == ("c:3", "b:2")
+    assert found.metadata == (("authorization", "Bearer tn_x"),)
+
+
+def test_a_connection_never_shows_its_token() -> None:
+    assert "hidden" not in repr(Connection({"sla": "a:1"}, "hidden"))
+
+
+def test_an_address_that_nobody_named_is_an_error_that_names_the_variable() -> None:
+    with pytest.raises(FailedPrecondition, match="alerting") as raised:
+        Connection({}, None).address("alerting")
+    assert "THREENINES_ALERTING_ADDRESS" in str(raised.value.next_step)
+
+
+def test_the_administrators_token_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    files = DataDir(tmp_path)
+    token = files.admin_token()
+    assert files.admin_token() == token
+    assert files.admin_token_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_otel_lines_escape_the_token_for_the_header_variable() -> None:
+    lines = otel_lines("127.0.0.1:4317", "tn_a_b")
+    assert "export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317" in lines
+    assert "export OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20tn_a_b" in lines
