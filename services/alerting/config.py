@@ -35,7 +35,7 @@ class AlertingConfig:
         found = process_environment() if environ is None else environ
         reader = EnvironmentReader(found)
         external_url = reader.url("THREENINES_EXTERNAL_URL", "", schemes=("http", "https"))
-        post_timeout_s = reader.integer("THREENINES_POST_TIMEOUT_S", 10, low=1, high=120)
+        post_timeout_s = reader.integer("THREENINES_POST_TIMEOUT_S", 10, low=1, high=14)
         takeover_s = reader.integer("THREENINES_TAKEOVER_S", 10, low=3, high=120)
         reader.finish()
         return cls(settings, external_url.rstrip("/"), post_timeout_s, takeover_s, found)

@@ -22,6 +22,7 @@ from services.alerting.records import RulesRecord
 from services.alerting.slices import STREAM, decode_slices
 from services.alerting.snapshot import Loaded, Position, SnapshotStore
 from services.common.clock import Clock
+from services.common.errors import FailedPrecondition
 from services.common.log_port import KeyValue, Log
 from services.common.telemetry import Counters
 
@@ -69,11 +70,15 @@ class Evaluator:
         """Make the state that the last holder had, or would have had, and claim the snapshot.
 
         `epoch_seq` is our EPOCH record: everything of earlier holders is before it.
+
+        Raises:
+            FailedPrecondition: STREAM_BEHIND_STATE; another stream has taken the place of SLICES.
         """
         self._reset()
         self._writer = writer
         self._epoch_seq = epoch_seq
         loaded = await self._store.load()
+        await self._check_stream(loaded.position)
         await self._read_recorded(loaded.position)
         await self._rebuild(loaded)
         await self._checkpoint()
@@ -157,6 +162,15 @@ class Evaluator:
         await self._checkpoint()
 
     # -- snapshot ---------------------------------------------------------------------------
+
+    async def _check_stream(self, position: Position) -> None:
+        last_seq = await self._log.last_seq(STREAM)
+        if position.slices_seq > last_seq:
+            raise FailedPrecondition(
+                f"SLICES ends at {last_seq}, and we have folded it up to {position.slices_seq}",
+                reason="STREAM_BEHIND_STATE",
+                next_step="The stream and the bucket alert_state belong together: restore or empty both.",
+            )
 
     async def _read_recorded(self, position: Position) -> None:
         """What earlier holders appended after the snapshot's position."""

@@ -12,7 +12,7 @@ from services.alerting.memory import MemoryCatalog
 from services.alerting.model import Rule, Transition
 from services.alerting.slices import STREAM
 from services.common.clock import ManualClock
-from services.common.errors import Aborted, Unavailable
+from services.common.errors import Aborted, FailedPrecondition, Unavailable
 from services.common.lease import FencedWriter
 from services.common.log_memory import MemoryEngine
 from services.common.log_port import Ack
@@ -264,3 +264,15 @@ async def test_a_new_configuration_is_not_applied_to_what_was_evaluated_before()
         (True, "BREACHED"),
         (False, "RULE_REMOVED"),
     ]
+
+
+async def test_a_stream_that_is_not_the_one_it_knows_stops_it_loudly() -> None:
+    place = Place((outage(),))
+    await place.publish(message(watermark_ms=START_MS))
+    evaluator = await place.evaluator()
+    await place.drain(evaluator)
+    place.clock.advance(10)
+    await evaluator.step(wait_s=0)
+    place.engine.log = MemoryEngine(place.clock).log
+    with pytest.raises(FailedPrecondition):
+        await place.evaluator()
