@@ -1,0 +1,204 @@
+"""OTLP bytes to columns by the kernels, with protobuf's parser only for series not seen before.
+
+Gives exactly what protobuf's parser and a walk over its messages would give, and refuses what it would
+refuse. Three passes: the envelope (`envelope.py`), the points (`points.py`), and, where there are any,
+lists and exemplars (`lists.py`). Knows no tenant, no log and no tables.
+"""
+
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, Metric
+
+from services.collector import columns
+from services.collector.decode import parse
+from services.collector.decode_columns import (
+    exemplar_columns,
+    exp_histogram_columns,
+    histogram_columns,
+    number_columns,
+    summary_columns,
+    sum_up_lengths,
+)
+from services.collector.errors import Undecodable
+from services.collector.identity import MetricHeader, ResourceFrame, ScopeFrame, field_bytes, sorted_attributes
+from services.collector.kernels import envelope, lists, memory, points, series_table
+from services.collector.kernels.machine import Ints, Words
+from services.collector.model import U64
+from services.collector.series_directory import SeriesDirectory, SeriesFacts
+
+_FIRST_SEGMENTS = 256
+
+
+def fresh_secrets() -> U64:
+    """Secrets for the hashes of one process."""
+    drawn = np.frombuffer(secrets.token_bytes(8 * memory.SECRETS), np.uint64).copy()
+    drawn[-1] = np.uint64(2**64 - 1)
+    return drawn
+
+
+class _Memory(threading.local):
+    """What a decoding thread uses again and again."""
+
+    def __init__(self, secret_words: U64) -> None:
+        self.work: Words = memory.new_work(secret_words)
+        self.segments: Ints = np.zeros((_FIRST_SEGMENTS, memory.SEGMENT_WIDTH), np.int64)
+        self.headers: Words = np.zeros((_FIRST_SEGMENTS, 2), np.uint64)
+        self.numbering: Ints = np.zeros((2, 2), np.int64)
+
+    def grow(self, rows: int) -> None:
+        """Room for more segments and metrics."""
+        self.segments = np.zeros((rows, memory.SEGMENT_WIDTH), np.int64)
+        self.headers = np.zeros((rows, 2), np.uint64)
+
+    def totals(self) -> list[int]:
+        """The totals of the last pass."""
+        return self.work[memory.STATUS : memory.TOTALS_END].view(np.int64).tolist()
+
+
+class Decoder:
+    """Decodes requests, remembering the series that it has seen; safe for many threads."""
+
+    def __init__(self, secret_words: U64, directory: SeriesDirectory | None = None) -> None:
+        self.directory = directory or SeriesDirectory()
+        self._memory = _Memory(secret_words)
+
+    def decode(self, raw: bytes) -> columns.Decoded:
+        """The points of a request as columns, in the order as received.
+
+        Raises:
+            Undecodable: not a valid request: broken framing, wrong UTF-8, nested too deep.
+        """
+        buf = np.frombuffer(raw, np.uint8) if raw else np.zeros(0, np.uint8)
+        return self.decode_array(raw, buf)
+
+    def decode_array(self, raw: bytes, buf: np.ndarray[Any, np.dtype[np.uint8]]) -> columns.Decoded:
+        """As `decode`, of bytes that are at hand as an array too."""
+        own = self._memory
+        totals = _scan(own, buf)
+        count = totals[memory.POINT_COUNT - memory.STATUS]
+        rows = totals[memory.ROW_COUNTS - memory.STATUS :]
+        heights = (count, *rows[2:])
+        tables = tuple(
+            np.empty((width, height + 1), np.uint64)
+            for width, height in zip(memory.TABLE_WIDTHS, heights, strict=True)
+        )
+        points.fill_points(buf, own.work, own.segments, own.headers, tables)
+        totals = own.totals()
+        if totals[0] < 0:
+            raise _undecodable()
+        exemplars = np.empty(
+            (memory.EXEMPLAR_COLUMNS, totals[memory.EXEMPLAR_COUNT - memory.STATUS]), np.uint64
+        )
+        lengths = sum_up_lengths(tables)
+        values = tuple(np.empty(length, np.uint64) for length in lengths)
+        if any(lengths):
+            lists.fill_lists(buf, own.work, own.segments, tables, values)
+        if exemplars.shape[1]:
+            lists.fill_exemplars(buf, own.work, own.segments, exemplars)
+        return self._columns(raw, count, tables, values, exemplars)
+
+    def _columns(
+        self, raw: bytes, count: int, tables: tuple[Words, ...], values: tuple[Words, ...], exemplars: Words
+    ) -> columns.Decoded:
+        common, numbers, histograms, exp_histograms, summaries = tables
+        series, index = self._series(raw, common[memory.HASH_A, :count], common[memory.HASH_B, :count])
+        return columns.Decoded(
+            series=series,
+            type=common[memory.TYPE, :count].astype(np.uint8),
+            series_index=index,
+            time_ns=common[memory.TIME, :count],
+            start_ns=common[memory.START, :count],
+            flags=common[memory.FLAGS, :count].astype(np.uint32),
+            numbers=number_columns(numbers),
+            histograms=histogram_columns(histograms, values[0], values[1]),
+            exp_histograms=exp_histogram_columns(exp_histograms, values[2], values[3]),
+            summaries=summary_columns(summaries, values[4], values[5]),
+            exemplars=exemplar_columns(raw, exemplars, _filtered_attributes),
+        )
+
+    def _series(self, raw: bytes, hash_a: U64, hash_b: U64) -> tuple[columns.SeriesTable, Ints]:
+        generation, found = self.directory.resolve(hash_a, hash_b, lambda places: read_series(raw, places))
+        own = self._memory
+        if len(own.numbering) <= 2 * len(found):
+            own.numbering = np.zeros((1 << (2 * len(found) + 1).bit_length(), 2), np.int64)
+        index, distinct = np.empty(len(found), np.int64), np.empty(len(found), np.int64)
+        count = series_table.number_series(found, own.numbering, index, distinct)
+        references = distinct[:count]
+        table = columns.SeriesTable(
+            identity=tuple(generation.identities[references].tolist()),
+            metric=tuple(generation.metrics[references].tolist()),
+            temporality=generation.temporalities[references],
+        )
+        return table, index
+
+
+def read_series(raw: bytes, places: Sequence[int]) -> list[SeriesFacts]:
+    """The series of the points at `places` (rising) of a valid request, read by protobuf's parser."""
+    wanted = iter(places)
+    place: int | None = next(wanted, None)
+    first = 0
+    series: list[SeriesFacts] = []
+    for metric, field, header in _metrics(raw):
+        data = getattr(metric, field)
+        points_of = data.data_points
+        while place is not None and place < first + len(points_of):
+            attributes = header.attributes(points_of[place - first].attributes)
+            temporality = getattr(data, "aggregation_temporality", 0)
+            series.append(SeriesFacts(header.identity(attributes), metric.name, temporality))
+            place = next(wanted, None)
+        first += len(points_of)
+    return series
+
+
+def _metrics(raw: bytes) -> Iterator[tuple[Metric, str, MetricHeader]]:
+    for resource_metrics in parse(raw).resource_metrics:
+        resource = ResourceFrame(resource_metrics)
+        for scope_metrics in resource_metrics.scope_metrics:
+            scope = ScopeFrame(scope_metrics)
+            for metric in scope_metrics.metrics:
+                field = metric.WhichOneof("data")
+                if field is not None:
+                    yield metric, field, MetricHeader(resource, scope, metric, field)
+
+
+def _scan(own: _Memory, buf: np.ndarray[Any, np.dtype[np.uint8]]) -> list[int]:
+    envelope.scan_request(buf, own.work, own.segments, own.headers)
+    totals = own.totals()
+    rows = max(totals[1], totals[2])
+    if totals[0] >= 0 and rows > len(own.segments):
+        own.grow(2 * rows)
+        envelope.scan_request(buf, own.work, own.segments, own.headers)
+        totals = own.totals()
+    if totals[0] < 0:
+        raise _undecodable()
+    return totals
+
+
+def _filtered_attributes(exemplar: bytes) -> bytes:
+    message = Exemplar.FromString(exemplar)
+    message.DiscardUnknownFields()
+    return b"".join(field_bytes(1, pair) for pair in sorted_attributes(message.filtered_attributes))
+
+
+def _undecodable() -> Undecodable:
+    return Undecodable(
+        "the body is not a serialised ExportMetricsServiceRequest",
+        field="body",
+        next_step="send OTLP metrics as the OpenTelemetry SDKs encode them",
+    )
+
+
+_DECODER = Decoder(fresh_secrets())
+
+
+def decode(raw: bytes) -> columns.Decoded:
+    """The points of a request as columns, in the order as received.
+
+    Raises:
+        Undecodable: not a valid request: broken framing, wrong UTF-8, nested too deep.
+    """
+    return _DECODER.decode(raw)
