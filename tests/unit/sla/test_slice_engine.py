@@ -164,7 +164,7 @@ async def test_requests_from_before_the_first_coverage_belong_to_no_slice():
 
     (only,) = await running.slices()
     assert only.not_started_ns == 5 * 10**9
-    assert only.total == 5_000 + 7 - 0
+    assert only.total == 5_000 + 7
 
 
 async def test_a_new_series_counts_from_the_last_report_of_its_process():
