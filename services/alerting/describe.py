@@ -4,6 +4,7 @@ Pure: the same transition always reads the same. Percentages are floored and onl
 """
 
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 from services.alerting.model import Cause, Finding, Labels, Rule
 
@@ -40,11 +41,17 @@ def percent(part: int, whole: int) -> str:
     return f"{hundredths // 100}.{hundredths % 100:02d} %"
 
 
+def decimal(factor: Fraction) -> str:
+    """A factor for people, `14.4` for 72/5; floored to three decimals."""
+    thousandths = factor.numerator * 1000 // factor.denominator
+    return f"{thousandths // 1000}.{thousandths % 1000:03d}".rstrip("0").rstrip(".")
+
+
 def _headline(finding: Finding) -> str:
     value = finding.value
     if "long_bad" in value:
         return (
-            f"error budget burns over {value['factor']} times too fast: "
+            f"the error budget burns more than {decimal(Fraction(value['factor']))} times too fast: "
             f"{value['short_bad']} of {value['short_total']} requests failed lately"
         )
     if "total" in value:
