@@ -9,6 +9,8 @@ import contextlib
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+TABLES = ("series", "points", "histograms", "exp_histograms", "summaries", "exemplars")
+
 _READ_BYTES = 1 << 16
 
 
@@ -29,10 +31,13 @@ class Held:
 
     at: HoldAt
     skip: int
+    tables: tuple[str, ...]
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     release: asyncio.Event = field(default_factory=asyncio.Event)
     request: bytes = b""
     """The whole request as the writer sent it."""
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server has acknowledged it to the relay; nobody else learns of it."""
 
 
 class InsertRelay:
@@ -64,15 +69,16 @@ class InsertRelay:
         await asyncio.gather(*self._connections, return_exceptions=True)
         await self._listener.wait_closed()
 
-    def hold(self, at: HoldAt, *, skip: int = 0) -> Held:
-        """Hold the insert after the next `skip` ones."""
-        self._held = Held(at, skip)
+    def hold(self, at: HoldAt, *, skip: int = 0, tables: tuple[str, ...] = TABLES) -> Held:
+        """Hold the insert after the next `skip` ones into these tables."""
+        self._held = Held(at, skip, tables)
         return self._held
 
-    async def next_insert(self) -> None:
-        """Return when an insert has just been passed on."""
-        self._insert_seen.clear()
-        await self._insert_seen.wait()
+    async def next_insert(self, *, skip: int = 0) -> None:
+        """Return when the insert after the next `skip` ones has just been passed on."""
+        for _ in range(skip + 1):
+            self._insert_seen.clear()
+            await self._insert_seen.wait()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -94,11 +100,11 @@ class InsertRelay:
                 if held is not None:
                     back.cancel()
                     await asyncio.gather(back, return_exceptions=True)
-                    await self._stand_still(held, request, server_reader, server)
+                    await self._stand_still(held, server_reader, server)
                     return
                 server.write(request)
                 await server.drain()
-                if _is_insert(request):
+                if table_of(request) is not None:
                     self._insert_seen.set()
         finally:
             back.cancel()
@@ -107,7 +113,7 @@ class InsertRelay:
 
     def _hold_this(self, request: bytes) -> Held | None:
         held = self._held
-        if held is None or not _is_insert(request):
+        if held is None or table_of(request) not in held.tables:
             return None
         if held.skip:
             held.skip -= 1
@@ -117,27 +123,33 @@ class InsertRelay:
         return held
 
     async def _stand_still(
-        self, held: Held, request: bytes, reader: asyncio.StreamReader, server: asyncio.StreamWriter
+        self, held: Held, reader: asyncio.StreamReader, server: asyncio.StreamWriter
     ) -> None:
-        body = request.index(b"\r\n\r\n") + 4
+        body = held.request.index(b"\r\n\r\n") + 4
         match held.at:
             case HoldAt.HALF_BODY:
-                server.write(request[: (body + len(request)) // 2])
+                server.write(held.request[: (body + len(held.request)) // 2])
                 await server.drain()
             case HoldAt.ANSWER:
-                server.write(request)
-                assert (await reader.read(_READ_BYTES)).startswith(b"HTTP/1.1 200")
+                await _acknowledged(held, reader, server)
             case HoldAt.WHOLE_BODY:
                 pass
         held.begun.set()
         await held.release.wait()
         if held.at is HoldAt.WHOLE_BODY:
-            server.write(request)
-            await reader.read(_READ_BYTES)
+            await _acknowledged(held, reader, server)
 
 
-def _is_insert(request: bytes) -> bool:
-    return b"query_id=w-" in request[: request.index(b"\r\n")]
+def table_of(request: bytes) -> str | None:
+    """Where the writer's insert goes, by its query id; None for every other request."""
+    target = request[: request.index(b"\r\n")].decode()
+    return next((table for table in TABLES if "query_id=w-" in target and f"-{table}-" in target), None)
+
+
+async def _acknowledged(held: Held, reader: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
+    server.write(held.request)
+    if (await reader.readline()).startswith(b"HTTP/1.1 200"):
+        held.answered.set()
 
 
 async def _request(reader: asyncio.StreamReader) -> bytes:

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario.insert_relay import Held, HoldAt
+from tests.scenario.insert_relay import TABLES, Held, HoldAt, table_of
 from tests.scenario.kill_stack import KillStack, kill_stack
 from tests.scenario.ledger import seeded
 
 pytestmark = pytest.mark.engines
-
-_TABLES = ("series", "points", "histograms", "exp_histograms", "summaries", "exemplars")
 
 
 async def test_a_token_without_its_part_costs_no_row(tmp_path: Path) -> None:
@@ -27,7 +25,7 @@ async def test_a_token_without_its_part_costs_no_row(tmp_path: Path) -> None:
                 await load.more()
                 await stack.caught_up()
                 await _stop_merges(stack)
-                held = stack.relay.hold(HoldAt.ANSWER, skip=rng.randrange(len(_TABLES)))
+                held = stack.relay.hold(HoldAt.ANSWER, skip=rng.randrange(len(TABLES)))
                 await asyncio.wait_for(held.begun.wait(), 30)
                 # Dead before the answer: the batch stays in flight, its part and token are there.
                 await asyncio.to_thread(stack.collector.kill9)
@@ -48,14 +46,14 @@ async def test_a_token_without_its_part_costs_no_row(tmp_path: Path) -> None:
 
 async def _stop_merges(stack: KillStack) -> None:
     """So that the part to be taken away holds that one insert and nothing else."""
-    for table in _TABLES:
+    for table in TABLES:
         await stack.database.command(f"SYSTEM STOP MERGES {table}")
 
 
 async def _newest_part(stack: KillStack, held: Held) -> tuple[str, Path, int]:
     """Table and directory of the held insert's part, and the rows that the table has without it."""
-    target = held.request.split(b"\r\n", 1)[0]
-    table = next(name for name in _TABLES if f"-{name}-".encode() in target)
+    table = table_of(held.request)
+    assert table is not None
     [(place, rows)] = await stack.database.rows(
         "SELECT argMax(path, min_block_number), sum(rows) - argMax(rows, min_block_number)"
         " FROM system.parts WHERE active AND database = currentDatabase() AND table = {table:String}",
