@@ -1,70 +1,20 @@
 """`threenines up` as its user meets it: processes, ports, signals and what it says."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from services.cli.demo.script import free_port_base
-from services.embedded.layout import DataDir
+from tests.e2e.platform import Up, running, until
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(240)]
 _SERVICES = {"collector", "sla", "alerting", "dr"}
-
-
-class Up:
-    """A running `threenines up` and what it printed."""
-
-    def __init__(self, data_dir: Path, log: Path, *arguments: str) -> None:
-        self.files = DataDir(data_dir)
-        self.log = log
-        argv = [sys.executable, "-m", "services.cli.main", "up", "--data-dir", str(data_dir), *arguments]
-        with log.open("wb") as out:
-            self.process = subprocess.Popen(argv, stdout=out, stderr=out, start_new_session=True)
-
-    def state(self) -> dict[str, dict[str, object]]:
-        if not self.files.state_file.exists():
-            return {}
-        children = json.loads(self.files.state_file.read_text())["children"]
-        return {child["name"]: child for child in children}
-
-    def serving(self) -> bool:
-        state = self.state()
-        return bool(state) and all(child["state"] == "SERVING" for child in state.values())
-
-    def pids(self) -> set[int]:
-        return {int(str(child["pid"])) for child in self.state().values() if child["pid"]}
-
-    def text(self) -> str:
-        return self.log.read_text()
-
-
-@contextmanager
-def running(tmp_path: Path, *arguments: str) -> Iterator[Up]:
-    up = Up(tmp_path / "data", tmp_path / "up.log", "--port-base", str(free_port_base()), *arguments)
-    try:
-        until(up.serving, 120, up.text)
-        yield up
-    finally:
-        if up.process.poll() is None:
-            up.process.send_signal(signal.SIGTERM)
-            up.process.wait(60)
-
-
-def until(condition: Callable[[], bool], seconds: float, explain: Callable[[], str] = str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.05)
 
 
 def alive(pids: set[int]) -> set[int]:
