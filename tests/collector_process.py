@@ -23,7 +23,7 @@ _STOP_S = 15.0
 class CollectorProcess:
     """`python -m services.collector.main` over real engines; `start` again after `kill9` or `stop`.
 
-    `otlp_port` and `admin_port` are chosen once and kept over restarts. What it logs is in
+    The ports are chosen once and kept over restarts. What it logs is in
     `<data_dir>/collector.log`.
     """
 
@@ -38,6 +38,7 @@ class CollectorProcess:
         environ: dict[str, str] | None = None,
     ) -> None:
         self.otlp_port = free_port()
+        self.otlp_http_port = free_port()
         self.admin_port = free_port()
         self.data_dir = data_dir
         self._environ = {
@@ -47,6 +48,7 @@ class CollectorProcess:
             "THREENINES_AUTH": auth,
             "THREENINES_REGION": region,
             "THREENINES_OTLP_LISTEN": f"127.0.0.1:{self.otlp_port}",
+            "THREENINES_OTLP_HTTP_LISTEN": f"127.0.0.1:{self.otlp_http_port}",
             "THREENINES_COLLECTOR_LISTEN": f"127.0.0.1:{self.admin_port}",
             "THREENINES_DRAIN_S": "2",
             **(environ or {}),
@@ -57,6 +59,11 @@ class CollectorProcess:
     def otlp_address(self) -> str:
         """Where OTLP/gRPC is served."""
         return f"127.0.0.1:{self.otlp_port}"
+
+    @property
+    def otlp_http_url(self) -> str:
+        """Where OTLP/HTTP is served."""
+        return f"http://127.0.0.1:{self.otlp_http_port}/v1/metrics"
 
     @property
     def admin_address(self) -> str:

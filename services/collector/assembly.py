@@ -6,8 +6,11 @@ import os
 import secrets
 import socket
 
+from services.collector.admission import Admission
 from services.collector.clickhouse import ClickHousePointStore
 from services.collector.config import CollectorConfig
+from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
+from services.collector.otlp_http_server import HttpLimits, HttpServer
 from services.collector.otlp_servicer import SERVICE_NAME as OTLP_SERVICE
 from services.collector.otlp_servicer import add_metrics_service
 from services.collector.pause import PauseGate
@@ -62,6 +65,7 @@ class Collector:
         self.authenticator = Authenticator(
             settings.auth, tokens, settings.admin_token_sha256, environment=settings.environment
         )
+        self.admission = Admission(config.admission, self.telemetry.counters)
         self.store = ClickHousePointStore(database, clock)
         self.tallies = Tallies(self.telemetry.counters, since_ns=clock.now_ns())
         self.keeper = TallyKeeper(engine.kv, self.tallies, region=settings.region)
@@ -73,7 +77,7 @@ class Collector:
         self.health.add_probe("writer", self.writer.probe, required_for=[WRITER_HEALTH])
 
     async def serve(self) -> None:
-        """Serve both ports with the writer and the ticker beside them."""
+        """Serve the three ports with the writer and the ticker beside them."""
         drain_s = float(self.config.settings.drain_s)
         otlp = build_server(
             config=self.config.otlp,
@@ -88,7 +92,9 @@ class Collector:
             health=self.health,
             service_names=[ADMIN_SERVICE],
         )
-        add_metrics_service(otlp, self._receiver())
+        receiver = self._receiver()
+        http = self._http_server(receiver, drain_s)
+        add_metrics_service(otlp, receiver, self.admission)
         collector_service_pb2_grpc.add_CollectorServiceServicer_to_server(self._servicer(), admin)
         background = {
             "admin": lambda: run_until_signal(admin, drain_s=drain_s),
@@ -97,9 +103,24 @@ class Collector:
             "tallies": self._keep_tallies,
         }
         try:
-            await serve(otlp, drain_s=drain_s, health=self.health, background=background)
+            await serve(
+                otlp,
+                drain_s=drain_s,
+                health=self.health,
+                background=background,
+                beside={"otlp-http": http.serve},
+            )
         finally:
             await asyncio.to_thread(self.telemetry.shutdown)
+
+    def _http_server(self, receiver: Receiver, drain_s: float) -> HttpServer:
+        app = OtlpHttp(
+            receiver=receiver,
+            authenticator=self.authenticator,
+            admission=self.admission,
+            config=OtlpHttpConfig(max_request_bytes=self.config.receive.max_request_bytes),
+        )
+        return HttpServer(app, self.config.otlp_http, HttpLimits(), drain_s=drain_s)
 
     def _receiver(self) -> Receiver:
         return Receiver(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from services.collector.admission import AdmissionConfig
 from services.collector.receive import ReceiveConfig
 from services.collector.write import WriteConfig
 from services.common.clickhouse import ClickHouseConfig
@@ -16,8 +17,10 @@ class CollectorConfig:
     settings: Settings
     clickhouse: ClickHouseConfig
     otlp: ServerConfig
+    otlp_http: ServerConfig
     admin: ServerConfig
     write: WriteConfig
+    admission: AdmissionConfig = field(default_factory=AdmissionConfig)
     receive: ReceiveConfig = field(default_factory=ReceiveConfig)
     streams: StreamsConfig = field(default_factory=StreamsConfig)
 
@@ -32,8 +35,10 @@ class CollectorConfig:
             settings=settings,
             clickhouse=ClickHouseConfig.from_url(settings.clickhouse_url, settings.clickhouse_database),
             otlp=settings.server_config(settings.otlp_listen),
+            otlp_http=settings.server_config(settings.otlp_http_listen),
             admin=settings.server_config(settings.collector_listen),
             write=WriteConfig(region=settings.region),
+            admission=AdmissionConfig(max_bytes=settings.receive_memory_bytes),
         )
 
     @property

@@ -5,36 +5,61 @@ INTERNAL to bytes that it cannot read, where OTLP wants INVALID_ARGUMENT. The ge
 passes through the same interceptors as every generated one.
 """
 
+from typing import NoReturn
+
 import grpc
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
+from services.collector.admission import Admission
 from services.collector.receive import Outcome, Receiver
 from services.common.auth import Role, current_principal, require_tenant
 from services.common.errors import PermissionDenied
+from services.common.grpc_errors import Handler
 
+TRANSPORT = "grpc"
 SERVICE_NAME = "opentelemetry.proto.collector.metrics.v1.MetricsService"
 
 
-def add_metrics_service(server: grpc.aio.Server, receiver: Receiver) -> None:
+def add_metrics_service(server: grpc.aio.Server, receiver: Receiver, admission: Admission) -> None:
     """Serve OTLP metrics on `server`."""
-    export: grpc.RpcMethodHandler[bytes, ExportMetricsServiceResponse]
-    export = grpc.unary_unary_rpc_method_handler(
-        MetricsServicer(receiver).export,
-        request_deserializer=None,
-        response_serializer=ExportMetricsServiceResponse.SerializeToString,
-    )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, {"Export": export}),))
+    server.add_generic_rpc_handlers((_ExportHandlers(MetricsServicer(receiver, admission), admission),))
 
 
 class MetricsServicer:
     """Export, on raw bytes."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, admission: Admission) -> None:
         self._receiver = receiver
+        self._admission = admission
 
     async def export(self, raw: bytes, _context: object) -> ExportMetricsServiceResponse:
         """Take one request of the caller's tenant."""
-        return outcome_to_proto(await self._receiver.export(sending_tenant(), raw))
+        with self._admission.enter(TRANSPORT, len(raw)):
+            return outcome_to_proto(await self._receiver.export(sending_tenant(), raw))
+
+    async def refuse(self, _requests: object, _context: object) -> NoReturn:
+        """Turn a request away without reading it."""
+        raise self._admission.refuse(TRANSPORT)
+
+
+class _ExportHandlers(grpc.GenericRpcHandler):
+    """Chooses when a call begins, before its request is read: take it, or turn it away."""
+
+    def __init__(self, servicer: MetricsServicer, admission: Admission) -> None:
+        self._admission = admission
+        self._export: Handler = grpc.unary_unary_rpc_method_handler(
+            servicer.export,
+            request_deserializer=None,
+            response_serializer=ExportMetricsServiceResponse.SerializeToString,
+        )
+        # On the wire every call is a stream; as one, it is answered without waiting for its request.
+        self._refuse: Handler = grpc.stream_stream_rpc_method_handler(servicer.refuse)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
+        """The handler of a call; None for a method that is not ours."""
+        if handler_call_details.method != f"/{SERVICE_NAME}/Export":
+            return None
+        return self._refuse if self._admission.full else self._export
 
 
 def sending_tenant() -> str:

@@ -104,16 +104,24 @@ async def serve(
     drain_s: float,
     health: HealthRegistry,
     background: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+    beside: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
 ) -> None:
     """`run_until_signal` with named background tasks beside it.
 
-    A background task that ends by itself ends the process: the supervisor restarts it, which is
-    better than a service that looks alive and does half of its work.
+    `beside` are further servers: they drain together with this one, and only then the background
+    ends. A task that ends by itself ends the process: the supervisor restarts it, which is better
+    than a service that looks alive and does half of its work.
     """
+
+    async def serve_first() -> None:
+        await run_until_signal(server, drain_s=drain_s, health=health)
+
     async with asyncio.TaskGroup() as group:
         for name, work in (background or {}).items():
             group.create_task(_endless(name, work), name=name)
-        await run_until_signal(server, drain_s=drain_s, health=health)
+        async with asyncio.TaskGroup() as servers:
+            for name, work in {"server": serve_first, **(beside or {})}.items():
+                servers.create_task(_endless(name, work), name=name)
 
 
 async def _endless(name: str, work: Callable[[], Awaitable[None]]) -> None:

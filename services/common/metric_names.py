@@ -19,6 +19,8 @@ CounterName = Literal[
     "collector.points.deduplicated",
     # export requests; tenant, outcome
     "collector.requests",
+    # requests refused unread because too much is under way; transport, reason
+    "collector.requests.refused",
     # records appended to the log; none
     "collector.records.appended",
     # batches by outcome: done, skipped, repeated, failed; outcome

@@ -71,6 +71,7 @@ class Settings:
     data_dir: Path = Path(".threenines")
     backups_dir: Path = Path(".threenines/backups")
     otlp_listen: str = "127.0.0.1:4317"
+    otlp_http_listen: str = "127.0.0.1:4318"
     collector_listen: str = "127.0.0.1:7700"
     sla_listen: str = "127.0.0.1:7710"
     alerting_listen: str = "127.0.0.1:7720"
@@ -79,6 +80,7 @@ class Settings:
     tls_key_file: Path | None = None
     tls_client_ca_file: Path | None = None
     drain_s: int = 10
+    receive_memory_bytes: int = 256 << 20
     log_level: LogLevel = LogLevel.INFO
     otlp_endpoint: str | None = None
     otlp_export_interval_ms: int = 60_000
@@ -132,6 +134,7 @@ def _read(reader: EnvironmentReader) -> Settings:
         data_dir=data_dir,
         backups_dir=reader.path("THREENINES_BACKUPS_DIR") or data_dir / "backups",
         otlp_listen=reader.listen("THREENINES_OTLP_LISTEN", "127.0.0.1:4317"),
+        otlp_http_listen=reader.listen("THREENINES_OTLP_HTTP_LISTEN", "127.0.0.1:4318"),
         collector_listen=reader.listen("THREENINES_COLLECTOR_LISTEN", "127.0.0.1:7700"),
         sla_listen=reader.listen("THREENINES_SLA_LISTEN", "127.0.0.1:7710"),
         alerting_listen=reader.listen("THREENINES_ALERTING_LISTEN", "127.0.0.1:7720"),
@@ -140,6 +143,9 @@ def _read(reader: EnvironmentReader) -> Settings:
         tls_key_file=reader.readable_file("THREENINES_TLS_KEY_FILE"),
         tls_client_ca_file=reader.readable_file("THREENINES_TLS_CLIENT_CA_FILE"),
         drain_s=reader.integer("THREENINES_DRAIN_S", 10, low=0, high=600),
+        receive_memory_bytes=reader.integer(
+            "THREENINES_RECEIVE_MEMORY_BYTES", 256 << 20, low=1 << 20, high=1 << 40
+        ),
         log_level=reader.choice("THREENINES_LOG_LEVEL", LogLevel.INFO),
         otlp_endpoint=reader.text("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
         otlp_export_interval_ms=reader.integer(

@@ -68,6 +68,7 @@ def build_plan(platform: Platform, data_dir: DataDir, ports: Ports, *, environ: 
         "THREENINES_DATA_DIR": str(data_dir.root),
         "THREENINES_BACKUPS_DIR": str(data_dir.backups),
         "THREENINES_OTLP_LISTEN": ports.address("otlp"),
+        "THREENINES_OTLP_HTTP_LISTEN": ports.address("otlp_http"),
         "THREENINES_COLLECTOR_LISTEN": ports.address("collector"),
         "THREENINES_SLA_LISTEN": ports.address("sla"),
         "THREENINES_ALERTING_LISTEN": ports.address("alerting"),
@@ -82,13 +83,14 @@ def build_plan(platform: Platform, data_dir: DataDir, ports: Ports, *, environ: 
             ("dr", "disaster recovery"),
         )
     )
-    connect = {name: ports.address(name) for name in ("otlp", "collector", "sla", "alerting", "dr")}
+    listeners = ("otlp", "otlp_http", "collector", "sla", "alerting", "dr")
+    connect = {name: ports.address(name) for name in listeners}
     connect |= {"nats": nats_url, "clickhouse": clickhouse_url, "redis": redis_url}
     return Plan(
         engines=tuple(engines),
         services=services,
         connect=connect,
-        own_ports=(*own_ports, "otlp", "collector", "sla", "alerting", "dr"),
+        own_ports=(*own_ports, *listeners),
     )
 
 
@@ -159,7 +161,9 @@ def _clickhouse(data_dir: DataDir, ports: Ports, environ: Mapping[str, str]) -> 
 
 def _service(name: str, title: str, *, data_dir: DataDir, ports: Ports, env: Mapping[str, str]) -> ChildSpec:
     address = ports.address(name)
-    shown = f"{ports.address('otlp')}, {address}" if name == "collector" else address
+    shown = address
+    if name == "collector":
+        shown = f"{ports.address('otlp')}, {ports.address('otlp_http')}, {address}"
     return ChildSpec(
         name=name,
         title=title,
