@@ -83,7 +83,6 @@ class ClickHouseBackupStore:
         """See `BackupStore.clone`."""
         for shape in await self.shapes(self.database):
             name = f"{_quoted(clones)}.{_quoted(shape.table)}"
-            await self._command(f"DROP TABLE IF EXISTS {name} SYNC")
             source = f"{_quoted(self.database)}.{_quoted(shape.table)}"
             await self._command(f"CREATE TABLE {name} CLONE AS {source}")
             await self._command(f"SYSTEM STOP MERGES {name}")

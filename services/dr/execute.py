@@ -118,11 +118,13 @@ class Executor:
                 reason="NOTHING_TO_BACK_UP",
                 next_step="Start the collector once: it creates the tables.",
             )
-        work.pause_began_ns = self._clock.monotonic_ns()
         work.paused = await self._gate.pause(work.operation_id, database_uuid=work.database_uuid)
+        # Until now it was writing: it only waits from its answer on.
+        work.pause_began_ns = self._clock.monotonic_ns()
 
     async def _clone_tables(self, work: Work) -> None:
         clones = self.clones(work)
+        await self._store.drop(clones, tag=_tag(work))
         await self._store.create(clones, tag=_tag(work))
         await self._store.clone(clones)
         work.schema_version = await self._store.schema_version()

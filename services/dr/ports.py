@@ -42,7 +42,7 @@ class BackupStore(Protocol):
         ...
 
     async def clone(self, clones: str) -> None:
-        """Clone every table of the live database into the database `clones`, in no time and
+        """Clone every table of the live database into the empty database `clones`, in no time and
         without copying rows. From then on nothing changes the clones, merges included."""
         ...
 

@@ -1,6 +1,5 @@
 """A backup is made, proven and restored on the real engines."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -144,22 +143,6 @@ async def test_other_values_in_as_many_rows_are_found(stack: DrStack) -> None:
     found = {each.table: each.message for each in verified.differences}
     assert found["points"] == "the content is another"
     assert set(found) <= {"points", "backups"}
-
-
-async def test_rows_that_expire_between_backup_and_verification_do_not_break_it(stack: DrStack) -> None:
-    await stack.database.command(
-        "CREATE TABLE fading (t DateTime) ENGINE = MergeTree ORDER BY t TTL t + INTERVAL 2 SECOND"
-        " SETTINGS merge_with_ttl_timeout = 0"
-    )
-    await stack.database.command("INSERT INTO fading SELECT now() + 1 FROM numbers(10)")
-    backup = await stack.back_up()
-    await asyncio.sleep(3.5)
-    verified = await stack.verify(backup)
-    await stack.database.command("DROP TABLE fading SYNC")
-
-    assert {each.table: each.row_count for each in backup.tables}["fading"] == 10
-    assert verified.differences == ()
-    assert verified.state is BackupState.VERIFIED
 
 
 async def test_nothing_merges_in_clones_and_restored_tables_until_released(stack: DrStack) -> None:
