@@ -47,7 +47,7 @@ def values(column: Any) -> list[Any]:
 
 
 def _rows(block: TableBlock, series: dict[tuple[str, int], tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    columns = {column.name: values(column.data) for column in block.columns}
+    columns = {one.name: values(one.data) for one in block.columns if one.name != "filtered_texts"}
     if block.table == "exemplars":
         columns["filtered_attributes"] = [
             plain_attributes(KeyValueList.FromString(raw).values) for raw in columns["filtered_attributes"]

@@ -6,6 +6,7 @@ tenants on purpose: a batch belongs to the log, not to a tenant, and nothing of 
 
 from collections.abc import Sequence
 
+from services.collector.clickhouse_views import create_views
 from services.collector.ports import TableBlock
 from services.common.clickhouse import Database
 from services.common.clock import Clock
@@ -41,6 +42,7 @@ class ClickHousePointStore:
             found = ""
         if not found or found != self._current:
             await migrate(self._database, self._migrations, self._clock)
+            await create_views(self._database)
             found = await self._database.database_uuid()
             self._current = found
         return found

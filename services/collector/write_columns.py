@@ -8,7 +8,9 @@ the order in the log.
 from dataclasses import dataclass
 
 import numpy as np
+from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
 
+from services.collector.attribute_text import attribute_texts
 from services.collector.columns import Decoded
 from services.collector.identity import SeriesKeys
 from services.collector.model import (
@@ -22,7 +24,7 @@ from services.collector.model import (
 )
 from services.collector.ports import TableBlock, TableColumn
 from services.collector.write_arrays import RowColumn, from_decoded, join, take
-from services.common.native_columns import CodedStrings, NumpyArray
+from services.common.native_columns import CodedStrings, Maps, NumpyArray
 
 POINT_TABLES = ("points", "histograms", "exp_histograms", "summaries", "exemplars")
 
@@ -127,6 +129,8 @@ class Rows:
                 TableColumn(name, kind, take(rows[name], chosen))
                 for name, kind in COLUMN_TYPES[table].items()
             ]
+            if table == "exemplars":
+                columns.append(_filtered_texts(take(rows["filtered_attributes"], chosen)))
             blocks.append(TableBlock(table, int(day), len(chosen), tuple(columns)))
         return blocks
 
@@ -147,6 +151,13 @@ class Rows:
             "bits": bits.astype(np.uint8),
             "batch": np.full(points, self._batch, dtype=np.uint32),
         }
+
+
+def _filtered_texts(serialised: RowColumn) -> TableColumn:
+    """The filtered attributes of exemplars as text; most of them are the same few."""
+    assert isinstance(serialised, tuple)
+    told = {one: attribute_texts(KeyValueList.FromString(one).values) for one in set(serialised)}
+    return TableColumn("filtered_texts", "Map(String, String)", Maps.of([told[one] for one in serialised]))
 
 
 def to_ms(times_ns: U64) -> I64:

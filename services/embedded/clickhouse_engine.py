@@ -21,7 +21,13 @@ from services.embedded.clickhouse_sql import quote, quote_name
 # that log_comment stays the client's.
 TAG_SETTING = "send_logs_source_regexp"
 # `selec` must be a syntax error as on a server, not an implicit SELECT of a column.
-_HANDLE_DEFAULTS = {"implicit_select": "0", "async_insert": "0"}
+_HANDLE_DEFAULTS = {
+    "implicit_select": "0",
+    "async_insert": "0",
+    # A filter on one side of a join prunes granules of the other: without it a view over points and
+    # series reads every point of a tenant to answer for one metric.
+    "enable_join_runtime_filters_index_analysis": "1",
+}
 _LIBRARY_ERRORS = (RuntimeError, chdb.ChdbError)
 _KILL_FIRST_WAIT_SECONDS = 0.02
 _KILL_LAST_WAIT_SECONDS = 1.0

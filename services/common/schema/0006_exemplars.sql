@@ -1,6 +1,6 @@
 -- Exemplars of points. ts is the exemplar's own time, which nobody checks; point_ts is the time of the
 -- point that carried it and decides partition and retention. filtered_attributes: a serialised
--- opentelemetry.proto.common.v1.KeyValueList sorted by key.
+-- opentelemetry.proto.common.v1.KeyValueList sorted by key; filtered_texts: the same as text, for people.
 CREATE TABLE IF NOT EXISTS exemplars (
     tenant LowCardinality(String) CODEC(ZSTD(1)),
     metric_id UInt32 CODEC(ZSTD(1)),
@@ -16,7 +16,8 @@ CREATE TABLE IF NOT EXISTS exemplars (
     value_double Float64 CODEC(Delta(8), ZSTD(1)),
     trace_id String CODEC(ZSTD(1)),
     span_id String CODEC(ZSTD(1)),
-    filtered_attributes String CODEC(ZSTD(1))
+    filtered_attributes String CODEC(ZSTD(1)),
+    filtered_texts Map(String, String) CODEC(ZSTD(1))
 )
 ENGINE = MergeTree
 PARTITION BY toDate(point_ts)
