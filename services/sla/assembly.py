@@ -7,6 +7,7 @@ from services.common.clock import Clock
 from services.common.config_feed import ConfigFeed
 from services.common.log_port import KeyValue, Log
 from services.common.migrations import load_migrations, migrate
+from services.common.telemetry import Counters
 from services.sla.clickhouse import ClickHousePointReader, ClickHouseSliceStore
 from services.sla.objectives import Catalogue
 from services.sla.serve import SlaFigures
@@ -45,13 +46,29 @@ class Parts:
 
 
 def assemble(
-    *, database: Database, log: Log, kv: KeyValue, feed: ConfigFeed, clock: Clock, region: str, holder: str
+    *,
+    database: Database,
+    log: Log,
+    kv: KeyValue,
+    feed: ConfigFeed,
+    clock: Clock,
+    region: str,
+    holder: str,
+    counters: Counters,
 ) -> Parts:
     """Everything behind the server; nothing runs yet."""
     reader, slices = ClickHousePointReader(database), ClickHouseSliceStore(database)
     catalogue = Catalogue(feed)
     ready = ReadyDatabase(database, clock)
-    storer = SliceStorer(log=log, kv=kv, clock=clock, store=slices, database_id=ready.identity, region=region)
+    storer = SliceStorer(
+        log=log,
+        kv=kv,
+        clock=clock,
+        store=slices,
+        database_id=ready.identity,
+        region=region,
+        counters=counters,
+    )
     slicer = Slicer(
         log=log,
         kv=kv,
@@ -62,6 +79,7 @@ def assemble(
         objectives=catalogue.objectives,
         region=region,
         holder=holder,
+        counters=counters,
     )
     figures = SlaFigures(contracts=catalogue, slices=slices, clock=clock)
     return Parts(SlaServicer(figures), slicer, storer)  # type: ignore[abstract]  # in the stubs only

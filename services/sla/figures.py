@@ -19,6 +19,7 @@ from services.sla.model import (
     NS_PER_MS,
     Distribution,
     DistributionKind,
+    Ints,
     NoData,
     Objective,
     SliceColumns,
@@ -145,22 +146,21 @@ def latency_of(
 
 def merged(columns: SliceColumns) -> Distribution | None:
     """The distribution of all slices together."""
+    stepped = np.flatnonzero(columns.kind == DistributionKind.EXPLICIT)
+    if len(stepped) == 0:
+        # The common case, and the one that has to be fast: nothing is copied.
+        return merge([_smooth(columns, columns.at, columns.counts, slice(None))])
+    parts = [distribution_at(columns, int(k)) for k in stepped]
     smooth = np.flatnonzero(columns.kind == DistributionKind.EXPONENTIAL)
-    parts = [
-        distribution_at(columns, int(k)) for k in np.flatnonzero(columns.kind == DistributionKind.EXPLICIT)
-    ]
-    if len(smooth):
-        at, counts = take(columns.at, columns.counts, smooth)
-        parts.append(
-            merge_exponential_columns(
-                columns.scale[smooth],
-                columns.offset[smooth],
-                int(columns.zero_count[smooth].sum()),
-                at,
-                counts.astype(np.int64),
-            )
-        )
+    at, counts = take(columns.at, columns.counts, smooth)
+    parts.append(_smooth(columns, at, counts.astype(np.int64), smooth))
     return merge(part for part in parts if part is not None)
+
+
+def _smooth(columns: SliceColumns, at: Ints, counts: Ints, rows: Ints | slice) -> Distribution:
+    return merge_exponential_columns(
+        columns.scale[rows], columns.offset[rows], int(columns.zero_count[rows].sum()), at, counts
+    )
 
 
 def burn_rates_of(

@@ -4,13 +4,16 @@ Composition root: it makes the parts and puts them together, and decides nothing
 """
 
 import asyncio
+import random
 import sys
 from contextlib import AsyncExitStack
 
+from services.common.retry import RetryPolicy, retry
 from services.common.run import run_service
 from services.common.settings import Settings
 
 SERVICE = "sla"
+_FOR_EVER = RetryPolicy(deadline_s=10 * 365 * 86_400.0)
 
 
 async def serve_sla(settings: Settings) -> None:
@@ -23,6 +26,7 @@ async def serve_sla(settings: Settings) -> None:
     from services.common.grpc_health import HealthRegistry
     from services.common.grpc_server import build_server, serve
     from services.common.log import connect_nats
+    from services.common.telemetry import Telemetry
     from services.sla import kernels
     from services.sla.assembly import assemble
     from services.sla.config import SlaConfig
@@ -30,13 +34,20 @@ async def serve_sla(settings: Settings) -> None:
     from threenines.sla.v1 import sla_service_pb2_grpc
 
     config, clock = SlaConfig.from_settings(settings), SystemClock()
+    telemetry = Telemetry(
+        "threenines-sla",
+        endpoint=settings.otlp_endpoint,
+        export_interval_ms=settings.otlp_export_interval_ms,
+        region=settings.region,
+    )
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         warming = asyncio.create_task(asyncio.to_thread(kernels.warm))
         database = Database(config.clickhouse)
         stack.push_async_callback(database.close)
         engine = await connect_nats(config.nats_url, clock=clock)
         stack.push_async_callback(engine.close)
-        await engine.ensure_streams()
+        await retry(engine.ensure_streams, policy=_FOR_EVER, clock=clock, rng=random.Random())
         feed = ConfigFeed(engine.log, clock)
         await feed.start()
         stack.push_async_callback(feed.stop)
@@ -48,6 +59,7 @@ async def serve_sla(settings: Settings) -> None:
             clock=clock,
             region=config.region,
             holder=config.holder,
+            counters=telemetry.counters,
         )
         health = HealthRegistry(clock)
         health.add_probe("log", engine.probe)

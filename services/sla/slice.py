@@ -15,6 +15,7 @@ from services.common.errors import Unavailable
 from services.common.lease import FencedWriter, Lease, run_while_leading
 from services.common.log_port import Entry, KeyValue, Log
 from services.common.streams import APPLIED, POSITIONS, SLICES
+from services.common.telemetry import Counters
 from services.sla.model import Applied, Objective, Revision, SliceMessage
 from services.sla.payload import applied_from_json, message_to_json
 from services.sla.ports import PointReader, SliceStore
@@ -57,6 +58,7 @@ class Slicer:
         objectives: Callable[[], Sequence[Objective]],
         region: str,
         holder: str,
+        counters: Counters | None = None,
     ) -> None:
         self._log = log
         self._kv = kv
@@ -67,6 +69,7 @@ class Slicer:
         self._objectives = objectives
         self._region = region
         self._lease = Lease(kv, clock, name=SHARD, holder=holder)
+        self._counters = counters or Counters()
         self._reported_ns = 0
         self._log_seq = 0
 
@@ -127,11 +130,17 @@ class Slicer:
         for place, (tenant, part) in enumerate(chunks, start=1):
             complete = plan.watermark_ns if place == len(chunks) else self._reported_ns
             await self._append(writer, SliceMessage(tenant, complete, seq, tuple(part)))
+            self._count(tenant, part)
         if chunks:
             self._reported_ns = plan.watermark_ns
         elif plan.watermark_ns >= self._reported_ns + _TICK_NS:
             await self._append(writer, SliceMessage(None, plan.watermark_ns, seq))
             self._reported_ns = plan.watermark_ns
+
+    def _count(self, tenant: str, part: Sequence[tuple[str, Revision]]) -> None:
+        for _, one in part:
+            sealed = "true" if one.slice.sealed else "false"
+            self._counters.add("sla.slices.published", tenant=tenant, sealed=sealed)
 
     async def _append(self, writer: FencedWriter, message: SliceMessage) -> None:
         data = message_to_json(message)

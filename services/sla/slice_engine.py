@@ -4,6 +4,7 @@ A function of the applied batches, the stored points and the slices that were pu
 remembers can be read back, so a new engine that starts from the stored slices continues the same.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -157,7 +158,8 @@ class SliceEngine:
             if (wanted := grids.get(objective.key)) is None or book.first_ms is None:
                 continue
             book.saw(latest(loaded.cover[objective.key]))
-            slices = compute(
+            slices = await asyncio.to_thread(
+                compute,
                 objective,
                 loaded.parts,
                 loaded.series,
@@ -199,7 +201,7 @@ class SliceEngine:
         for kind in sorted({one.kind for one in series.values()} if rows else ()):
             found = await self._reader.rows(tenant, metric, PointKind(kind), low_ms=low_ms, high_ms=high_ms)
             if len(found):
-                parts.append(increments_of(in_order(found), series, reports))
+                parts.append(await asyncio.to_thread(increments_of, in_order(found), series, reports))
         cover = {}
         for book in books:
             senders = {one.sender_id for one in series.values() if matches(one, book.objective)}

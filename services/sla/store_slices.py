@@ -11,6 +11,7 @@ from services.common.clock import Clock
 from services.common.errors import NotFound, Unavailable
 from services.common.log_port import Entry, KeyValue, Log
 from services.common.streams import POSITIONS, SLICES
+from services.common.telemetry import Counters
 from services.sla.model import SliceMessage
 from services.sla.payload import message_from_json
 from services.sla.ports import SliceStore
@@ -36,6 +37,7 @@ class SliceStorer:
         store: SliceStore,
         database_id: Callable[[], Awaitable[str]],
         region: str,
+        counters: Counters | None = None,
     ) -> None:
         self._log = log
         self._kv = kv
@@ -43,6 +45,7 @@ class SliceStorer:
         self._store = store
         self._database_id = database_id
         self._region = region
+        self._counters = counters or Counters()
         self._seq = -1
 
     async def run(self) -> None:
@@ -87,6 +90,7 @@ class SliceStorer:
                     await self._store.store(message.tenant, message.slices, seq=seq)
             await self._kv.put(POSITIONS, key, json.dumps({"seq": entries[-1].seq}).encode())
             self._seq = entries[-1].seq
+            self._counters.add("common.records.stored", len(entries), stream=SLICES)
 
 
 def _messages(entries: list[Entry]) -> list[tuple[SliceMessage, int]]:
