@@ -7,6 +7,7 @@ the other commands, and three company processes that know only OTEL_* variables.
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -216,7 +217,8 @@ def free_port_base() -> int:
     Raises:
         FailedPrecondition: none found.
     """
-    for base in range(24_100, 32_000, 100):
+    # In random order: two that start at the same moment must not pick the same one.
+    for base in random.sample(range(24_100, 32_000, 100), 79):
         if all(holder_of(HOST, base + index) is None for index in range(len(STANDARD_PORTS))):
             return base
     raise FailedPrecondition("no free range of ports", reason="NO_PORTS")
