@@ -90,7 +90,9 @@ class Worker:
         finally:
             self._working.clear()
             # What waits here is in the catalogue, and the next run ends it as interrupted.
-            self._jobs = asyncio.Queue()
+            while not self._jobs.empty():
+                self._jobs.get_nowait()
+                self._jobs.task_done()
 
     async def ready(self) -> None:
         """Return when `working`."""

@@ -1,6 +1,7 @@
 """Disaster recovery over real engines with small data in every table, for scenario tests."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from services.collector.pause import PauseGate
 from services.common.auth import Principal, Role, enter_principal
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
+from services.common.errors import Unavailable
 from services.common.log import NatsEngine
 from services.common.migrations import load_migrations, migrate
 from services.common.settings import ServerConfig
@@ -128,8 +130,14 @@ async def dr_stack(directory: Path, *, answer_s: float = 0.5, rows: bool = True)
 
 @asynccontextmanager
 async def working(parts: Parts) -> AsyncIterator[None]:
-    """Run the worker meanwhile."""
-    task = asyncio.create_task(parts.worker.run())
+    """Run the worker meanwhile, again when the log was away for a moment, as its process would."""
+
+    async def work() -> None:
+        while True:
+            with contextlib.suppress(Unavailable):
+                await parts.worker.run()
+
+    task = asyncio.create_task(work())
     try:
         async with asyncio.timeout(10):
             await parts.worker.ready()

@@ -1,5 +1,6 @@
 """What the worker does when a dependency fails, and when content is damaged."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -245,3 +246,17 @@ async def test_an_empty_database_is_nothing_to_back_up(world: World) -> None:
     assert backup.failure is not None
     assert backup.failure.reason == "NOTHING_TO_BACK_UP"
     assert backup.failure.remedy
+
+
+async def test_what_waits_when_the_worker_ends_is_interrupted_and_holds_nobody_up(world: World) -> None:
+    process = world.process()
+    async with process.working():
+        backup = await process.back_up()
+        await process.backups.verify(REGION, backup.backup_id)
+    await asyncio.wait_for(process.worker.settle(), 5)
+
+    async with process.working():
+        interrupted = await process.backups.get(REGION, backup.backup_id)
+    assert interrupted.state is BackupState.CREATED
+    assert interrupted.failure is not None
+    assert interrupted.failure.reason == "INTERRUPTED"
