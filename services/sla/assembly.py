@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.common.clickhouse import Database
 from services.common.clock import Clock
 from services.common.config_feed import ConfigFeed
+from services.common.errors import NotFound
 from services.common.log_port import KeyValue, Log
 from services.common.migrations import load_migrations, migrate
 from services.common.telemetry import Counters
@@ -33,7 +34,11 @@ class ReadyDatabase:
         if not self._migrated:
             await migrate(self._database, load_migrations(), self._clock)
             self._migrated = True
-        return await self._database.database_uuid()
+        try:
+            return await self._database.database_uuid()
+        except NotFound:
+            self._migrated = False
+            raise
 
 
 @dataclass(frozen=True, slots=True)

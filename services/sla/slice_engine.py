@@ -5,16 +5,19 @@ remembers can be read back, so a new engine that starts from the stored slices c
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from services.sla.model import NS_PER_MS, Applied, Objective, PointKind, Revision, Series, Slice
+from services.sla.model import NS_PER_MS, Applied, Objective, PointKind, Revision, Series, Slice, Touched
 from services.sla.ports import PointReader, SliceStore
 from services.sla.slice_book import Book
 from services.sla.slice_compute import Grid, compute
 from services.sla.slice_coverage import LOOKBACK_MS, Covered, covered, latest, reports_of
 from services.sla.slice_range import Range, dirty_range, pieces, written_ranges
 from services.sla.slice_rows import Increments, in_order, increments_of, matches
+
+_logger = logging.getLogger(__name__)
 
 REACH_MS = 8 * 86_400_000
 """How far before log time slices are computed again: points may be 7 days late."""
@@ -71,7 +74,7 @@ class SliceEngine:
         watermark_ms = watermark_ns // NS_PER_MS
         await self._open_books(watermark_ms)
         pending: dict[_Key, dict[int, Slice]] = {key: {} for key in self._books}
-        for tenant, metric, written in written_ranges(one for applied in batch for one in applied.touched):
+        for tenant, metric, written in written_ranges(_within_reach(batch, watermark_ms)):
             books = [
                 book
                 for book in self._books.values()
@@ -103,7 +106,7 @@ class SliceEngine:
             self._backfill.pop(key, None)
         for key, objective in current.items():
             if key in self._books:
-                self._books[key].objective = objective
+                self._books[key].objective = _keeping_grid(objective, self._books[key].objective.slice_ms)
             else:
                 book, fresh = await self._open(objective, watermark_ms)
                 self._books[key] = book
@@ -121,6 +124,7 @@ class SliceEngine:
         first = await self._store.current(
             objective.tenant, objective.key, low_ms=start_ms, high_ms=start_ms + 1
         )
+        book.objective = _keeping_grid(objective, first[0].slice.length_ms)
         book.first_ms = start_ms + first[0].slice.not_started_ns // NS_PER_MS
         book.hot_from_ms = end_ms
         book.sealed_ms = sealed_ms or start_ms
@@ -214,3 +218,25 @@ class SliceEngine:
         if not needed <= known.keys():
             known.update({one.series_id: one for one in await self._reader.series(tenant, metric)})
         return known
+
+
+def _within_reach(batch: Sequence[Applied], watermark_ms: int) -> Iterator[Touched]:
+    """What was written, cut to the time that is computed again: a start may name any instant."""
+    oldest = watermark_ms - REACH_MS
+    for applied in batch:
+        for one in applied.touched:
+            if one.latest_ms > oldest:
+                yield replace(one, earliest_ms=max(one.earliest_ms, oldest))
+
+
+def _keeping_grid(objective: Objective, slice_ms: int) -> Objective:
+    """The objective with the slices that it has: two lengths would count the same time twice."""
+    if objective.slice_ms == slice_ms:
+        return objective
+    _logger.warning(
+        "%s of %s keeps its slices of %d ms: their length cannot change",
+        objective.key,
+        objective.tenant,
+        slice_ms,
+    )
+    return replace(objective, slice_ms=slice_ms)

@@ -23,9 +23,7 @@ def smooth(values, scale):
 
 def stepped(values, bounds):
     edges = [0.0, *bounds, float("inf")]
-    counts = tuple(
-        sum(low < value <= high for value in values) for low, high in pairwise(edges)
-    )
+    counts = tuple(sum(low < value <= high for value in values) for low, high in pairwise(edges))
     return Distribution(DistributionKind.EXPLICIT, counts, bounds=tuple(bounds))
 
 

@@ -358,3 +358,28 @@ async def test_milliseconds_become_seconds():
     (only,) = await running.slices(LATENCY)
     assert only.distribution.bounds == (0.1, 2.5)
     assert (only.good, only.total) == (10, 10)
+
+
+async def test_slices_keep_their_length_when_the_contract_changes_it():
+    running = bench()
+    await feed(running, (OK, point(OK, 10, 10)))
+    running.objectives = (replace(AVAILABILITY, slice_ms=60_000),)
+
+    for restart in (False, True):
+        if restart:
+            running.restart()
+        await feed(running, (OK, point(OK, 20 + 10 * restart, 20 + 10 * restart)))
+
+    assert {one.length_ms for one in await running.slices()} == {10_000}
+    assert sum(one.total for one in await running.slices()) == 30
+
+
+async def test_a_start_long_before_all_memory_is_cut_to_what_is_computed_again():
+    running = bench()
+    delta = replace(OK, delta=True)
+    running.reader.put(TENANT, METRIC, delta, Point(1, at(7), 5, (5,), 1))
+
+    await running.apply(at(8), (1, at(7)))
+
+    (only,) = await running.slices()
+    assert (only.not_started_ns, only.total) == (7 * 10**9, 1)
