@@ -129,6 +129,7 @@ class Collector:
             clock=self.clock,
             random_bytes=secrets.token_bytes,
             config=self.config.receive,
+            counters=self.telemetry.counters,
         )
 
     def _servicer(self) -> CollectorServicer:

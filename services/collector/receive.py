@@ -9,18 +9,18 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from services.collector.coalesce import CoalesceConfig, Coalescer
 from services.collector.decode import decode
 from services.collector.errors import RequestTooLarge
 from services.collector.model import LoggedRequest
-from services.collector.record import compress, encode_requests, message_id, request_id
+from services.collector.record import compress, request_id
 from services.collector.split import split_request
 from services.collector.tallies import Tallies
 from services.collector.validate import AcceptLimits, Verdict, validate
 from services.common.clock import Clock
 from services.common.log_port import Log
-from services.common.streams import OTLP
+from services.common.telemetry import Counters
 
-_NONCE_BYTES = 16
 _NO_REASONS: dict[str, int] = {}
 
 
@@ -33,7 +33,7 @@ class ReceiveConfig:
     """After decompression; OTLP recommends 64 MiB."""
     max_record_bytes: int = 4 << 20
     """Compressed size over which a request is split. The log takes 8 MB at most."""
-    append_timeout_s: float = 5.0
+    coalesce: CoalesceConfig = field(default_factory=CoalesceConfig)
     thread_from_bytes: int = 64 << 10
     """Larger requests are decoded beside the event loop, which has leases to renew."""
 
@@ -49,11 +49,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A request ready for the log: its records, and the verdict on its points."""
+    """A request ready for the log, in the parts that fit a record, and the verdict on its points."""
 
     points: int
     verdict: Verdict
-    records: tuple[bytes, ...]
+    parts: tuple[LoggedRequest, ...]
 
 
 class Receiver:
@@ -67,12 +67,12 @@ class Receiver:
         clock: Clock,
         random_bytes: Callable[[int], bytes],
         config: ReceiveConfig,
+        counters: Counters | None = None,
     ) -> None:
-        self._log = log
         self._tallies = tallies
         self._clock = clock
-        self._random_bytes = random_bytes
         self._config = config
+        self._coalescer = Coalescer(log, counters or Counters(), random_bytes, config.coalesce)
 
     async def export(self, tenant: str, raw: bytes) -> Outcome:
         """Judge a request and make its accepted points durable; returning is the promise.
@@ -90,10 +90,10 @@ class Receiver:
         judged = await self._judged(tenant, raw)
         self._tallies.received(tenant, judged.points)
         self._tallies.rejected(tenant, judged.verdict.reasons)
-        for record in judged.records:
-            await self._append(tenant, record)
+        for part in judged.parts:
+            await self._coalescer.append(tenant, part)
         rejected = judged.verdict.rejected_count
-        if judged.records:
+        if judged.parts:
             self._tallies.acknowledged(tenant, judged.points - rejected, self._clock.now_ns())
         return Outcome(judged.points, rejected, judged.verdict.reasons)
 
@@ -103,18 +103,9 @@ class Receiver:
             return judge(tenant, raw, now_ns=now_ns, config=self._config)
         return await asyncio.to_thread(judge, tenant, raw, now_ns=now_ns, config=self._config)
 
-    async def _append(self, tenant: str, record: bytes) -> None:
-        await self._log.append(
-            OTLP,
-            f"otlp.0.{tenant}",
-            record,
-            msg_id=message_id(record, self._random_bytes(_NONCE_BYTES)),
-            timeout_s=self._config.append_timeout_s,
-        )
-
 
 def judge(tenant: str, raw: bytes, *, now_ns: int, config: ReceiveConfig) -> _Judged:
-    """The pure part: decode, validate, and the records to append (none when no point is accepted).
+    """The pure part: decode, validate, and what to append (nothing when no point is accepted).
 
     Raises:
         Undecodable, PointTooLarge.
@@ -123,22 +114,26 @@ def judge(tenant: str, raw: bytes, *, now_ns: int, config: ReceiveConfig) -> _Ju
     verdict = validate(decoded, now_ns=now_ns, limits=config.limits)
     if verdict.rejected_count == decoded.point_count:
         return _Judged(decoded.point_count, verdict, ())
-    parts = split_request(raw, lambda part: len(compress(part)[1]) <= config.max_record_bytes)
+    parts = split_request(raw, lambda part: _fits(part, config.max_record_bytes))
     if len(parts) == 1:
         request = LoggedRequest(request_id(tenant, raw), raw, decoded.point_count, verdict.bitmap())
-        return _Judged(decoded.point_count, verdict, (encode_requests(tenant, [request]),))
-    return _Judged(decoded.point_count, verdict, tuple(_part_records(tenant, parts, verdict)))
+        return _Judged(decoded.point_count, verdict, (request,))
+    return _Judged(decoded.point_count, verdict, tuple(_split(tenant, parts, verdict)))
 
 
-def _part_records(tenant: str, parts: list[bytes], verdict: Verdict) -> list[bytes]:
-    records: list[bytes] = []
+def _fits(part: bytes, max_bytes: int) -> bool:
+    """Whether a record can hold it: what is small enough as it is, is not compressed to find out."""
+    return len(part) <= max_bytes or len(compress(part)[1]) <= max_bytes
+
+
+def _split(tenant: str, parts: list[bytes], verdict: Verdict) -> list[LoggedRequest]:
+    requests: list[LoggedRequest] = []
     place = 0
     for part in parts:
         points = decode(part).point_count
         bits = Verdict(verdict.rejected[place : place + points], _NO_REASONS)
         place += points
         if bits.rejected_count < points:
-            request = LoggedRequest(request_id(tenant, part), part, points, bits.bitmap())
-            records.append(encode_requests(tenant, [request]))
+            requests.append(LoggedRequest(request_id(tenant, part), part, points, bits.bitmap()))
     assert place == len(verdict.rejected), "splitting keeps every point"
-    return records
+    return requests

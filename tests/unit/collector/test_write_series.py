@@ -8,6 +8,7 @@ from services.collector.dedupe import DedupeWindow
 from services.collector.identity import SeriesKeys
 from services.collector.model import Touched
 from services.collector.receive import ReceiveConfig, judge
+from services.collector.record import encode_requests
 from services.collector.write_batches import Batch, BatchBuilder, batch_number
 from services.collector.write_series import SeriesCache
 from services.common.log_port import Entry
@@ -22,7 +23,9 @@ def batch_of(builder: BatchBuilder, *requests: ExportMetricsServiceRequest, firs
     entries = []
     for place, request in enumerate(requests):
         judged = judge("acme", request.SerializeToString(), now_ns=_NOW, config=ReceiveConfig())
-        entries.append(Entry(first_seq + place, "otlp.0.acme", _NOW, judged.records[0], {}))
+        entries.append(
+            Entry(first_seq + place, "otlp.0.acme", _NOW, encode_requests("acme", judged.parts), {})
+        )
     return builder.build(entries, first_seq=first_seq, last_seq=first_seq + len(requests) - 1, log_time_ns=0)
 
 
