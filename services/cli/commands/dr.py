@@ -116,7 +116,6 @@ def make_backup(connection: Connection, *, comment: str, verify: bool) -> dr_pb2
             metadata=connection.metadata,
             timeout=options.RPC_TIMEOUT_S,
         )
-        ended = _BACKUP_ENDED - ({dr_pb2.BACKUP_STATE_CREATED} if verify else set())
         return _follow(
             "backup",
             started,
@@ -125,7 +124,7 @@ def make_backup(connection: Connection, *, comment: str, verify: bool) -> dr_pb2
                 metadata=connection.metadata,
                 timeout=options.RPC_TIMEOUT_S,
             ),
-            lambda each: each.state in ended,
+            lambda each: each.state in _BACKUP_ENDED,
         )
 
 

@@ -541,7 +541,7 @@ class Backup(_message.Message):
 
     @_builtins.property
     def failure(self) -> Global___Failure:
-        """Why it is FAILED or BROKEN; absent otherwise."""
+        """Why it is FAILED or BROKEN, or CREATED because its verification was given up; absent otherwise."""
 
     def __init__(
         self,
