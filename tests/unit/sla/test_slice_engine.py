@@ -380,6 +380,7 @@ async def test_a_start_long_before_all_memory_is_cut_to_what_is_computed_again()
     running.reader.put(TENANT, METRIC, delta, Point(1, at(7), 5, (5,), 1))
 
     await running.apply(at(8), (1, at(7)))
+    await feed(running, (delta, point(delta, 9, 5, start=7)))
 
     (only,) = await running.slices()
-    assert (only.not_started_ns, only.total) == (7 * 10**9, 1)
+    assert (only.not_started_ns, only.total) == (7 * 10**9, 1 + 5)
