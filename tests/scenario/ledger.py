@@ -35,7 +35,7 @@ _CHANNEL_OPTIONS = [
 _SHOWN = 3
 
 
-@dataclass
+@dataclass(repr=False)
 class LoadLedger:
     """What the clients know: requests with a promise, requests whose fate is open, and failures."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.common.streams import OTLP
 from tests.scenario.kill_stack import kill_stack
 from tests.scenario.ledger import LoadLedger, seeded
 
@@ -33,7 +34,7 @@ async def test_receiving_goes_on_without_clickhouse_and_the_backlog_drains(tmp_p
                 await asyncio.sleep(began + _OUTAGE_S - time.monotonic())
                 ended = time.monotonic()
                 assert await stack.written_seq() == written, "nothing was stored meanwhile"
-                backlog = await stack.engine.log.last_seq("OTLP") - written
+                backlog = await stack.engine.log.last_seq(OTLP) - written
 
                 await asyncio.to_thread(stack.clickhouse.start)
                 await stack.caught_up()
