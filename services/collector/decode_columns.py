@@ -1,6 +1,7 @@
 """The kernels' tables as the columns that the collector works with: views, where that is possible.
 
 A table of the kernels (`kernels/memory.py`) has one row more than it has points; that row is left out.
+Most requests hold one or two types of metrics, so the columns of no points at all are made once.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,24 @@ def sum_up_lengths(tables: tuple[Words, ...]) -> list[int]:
     return [*totals, totals[-1]]
 
 
-def number_columns(table: Words) -> columns.Numbers:
+def type_columns(
+    tables: tuple[Words, ...], values: tuple[U64, ...]
+) -> tuple[columns.Numbers, columns.Histograms, columns.ExpHistograms, columns.Summaries]:
+    """The columns of each type; `values` are the lists that `fill_lists` wrote."""
+    _, numbers, histograms, exp_histograms, summaries = tables
+    return (
+        _numbers(numbers) if _any(numbers) else _NONE[0],
+        _histograms(histograms, values[0], values[1]) if _any(histograms) else _NONE[1],
+        _exp_histograms(exp_histograms, values[2], values[3]) if _any(exp_histograms) else _NONE[2],
+        _summaries(summaries, values[4], values[5]) if _any(summaries) else _NONE[3],
+    )
+
+
+def _any(table: Words) -> bool:
+    return len(table[0]) > 1
+
+
+def _numbers(table: Words) -> columns.Numbers:
     """Points of gauges and sums."""
     return columns.Numbers(
         point=_ints(table, memory.POINT),
@@ -42,7 +60,7 @@ def number_columns(table: Words) -> columns.Numbers:
     )
 
 
-def histogram_columns(table: Words, bounds: U64, counts: U64) -> columns.Histograms:
+def _histograms(table: Words, bounds: U64, counts: U64) -> columns.Histograms:
     """Points of histograms with explicit bounds."""
     return columns.Histograms(
         point=_ints(table, memory.POINT),
@@ -55,7 +73,7 @@ def histogram_columns(table: Words, bounds: U64, counts: U64) -> columns.Histogr
     )
 
 
-def exp_histogram_columns(table: Words, positive: U64, negative: U64) -> columns.ExpHistograms:
+def _exp_histograms(table: Words, positive: U64, negative: U64) -> columns.ExpHistograms:
     """Points of exponential histograms."""
     return columns.ExpHistograms(
         point=_ints(table, memory.POINT),
@@ -73,7 +91,7 @@ def exp_histogram_columns(table: Words, positive: U64, negative: U64) -> columns
     )
 
 
-def summary_columns(table: Words, quantiles: U64, values: U64) -> columns.Summaries:
+def _summaries(table: Words, quantiles: U64, values: U64) -> columns.Summaries:
     """Points of summaries."""
     ends = _ints(table, memory.QUANTILES)
     return columns.Summaries(
@@ -87,6 +105,8 @@ def summary_columns(table: Words, quantiles: U64, values: U64) -> columns.Summar
 
 def exemplar_columns(raw: bytes, table: Words, attributes_of: Callable[[bytes], bytes]) -> columns.Exemplars:
     """Exemplars; `attributes_of` reads the attributes of one, given its bytes."""
+    if table.shape[1] == 0:
+        return _NO_EXEMPLARS
     traces = zip(table[memory.TRACE_START].tolist(), table[memory.TRACE_END].tolist(), strict=True)
     spans = zip(table[memory.SPAN_START].tolist(), table[memory.SPAN_END].tolist(), strict=True)
     wholes = zip(
@@ -123,3 +143,26 @@ def _doubles(table: Words, column: int) -> F64:
 
 def _optional(table: Words, column: int) -> columns.OptionalFloats:
     return columns.OptionalFloats(_doubles(table, column), table[column + 1, :-1].astype(np.bool_))
+
+
+def _empty(width: int) -> Words:
+    return np.zeros((width, 1), np.uint64)
+
+
+_NO_LIST = np.zeros(0, np.uint64)
+_NONE = (
+    _numbers(_empty(memory.NUMBER_COLUMNS)),
+    _histograms(_empty(memory.HISTOGRAM_COLUMNS), _NO_LIST, _NO_LIST),
+    _exp_histograms(_empty(memory.EXP_HISTOGRAM_COLUMNS), _NO_LIST, _NO_LIST),
+    _summaries(_empty(memory.SUMMARY_COLUMNS), _NO_LIST, _NO_LIST),
+)
+_NO_EXEMPLARS = columns.Exemplars(
+    point=np.zeros(0, np.int64),
+    time_ns=_NO_LIST,
+    kind=np.zeros(0, np.uint8),
+    value_int=np.zeros(0, np.int64),
+    value_double=np.zeros(0, np.float64),
+    trace_id=(),
+    span_id=(),
+    filtered_attributes=(),
+)

@@ -8,26 +8,24 @@ lists and exemplars (`lists.py`). Knows no tenant, no log and no tables.
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, Metric
 
 from services.collector import columns
 from services.collector.decode import parse
-from services.collector.decode_columns import (
-    exemplar_columns,
-    exp_histogram_columns,
-    histogram_columns,
-    number_columns,
-    summary_columns,
-    sum_up_lengths,
-)
+from services.collector.decode_columns import exemplar_columns, sum_up_lengths, type_columns
 from services.collector.errors import Undecodable
-from services.collector.identity import MetricHeader, ResourceFrame, ScopeFrame, field_bytes, sorted_attributes
+from services.collector.identity import (
+    MetricHeader,
+    ResourceFrame,
+    ScopeFrame,
+    field_bytes,
+    sorted_attributes,
+)
 from services.collector.kernels import envelope, lists, memory, points, series_table
 from services.collector.kernels.machine import Ints, Words
-from services.collector.model import U64
+from services.collector.model import U8, U64
 from services.collector.series_directory import SeriesDirectory, SeriesFacts
 
 _FIRST_SEGMENTS = 256
@@ -56,7 +54,8 @@ class _Memory(threading.local):
 
     def totals(self) -> list[int]:
         """The totals of the last pass."""
-        return self.work[memory.STATUS : memory.TOTALS_END].view(np.int64).tolist()
+        totals: list[int] = self.work[memory.STATUS : memory.TOTALS_END].view(np.int64).tolist()
+        return totals
 
 
 class Decoder:
@@ -75,14 +74,14 @@ class Decoder:
         buf = np.frombuffer(raw, np.uint8) if raw else np.zeros(0, np.uint8)
         return self.decode_array(raw, buf)
 
-    def decode_array(self, raw: bytes, buf: np.ndarray[Any, np.dtype[np.uint8]]) -> columns.Decoded:
+    def decode_array(self, raw: bytes, buf: U8) -> columns.Decoded:
         """As `decode`, of bytes that are at hand as an array too."""
         own = self._memory
         totals = _scan(own, buf)
         count = totals[memory.POINT_COUNT - memory.STATUS]
         rows = totals[memory.ROW_COUNTS - memory.STATUS :]
         heights = (count, *rows[2:])
-        tables = tuple(
+        tables: tuple[Words, ...] = tuple(
             np.empty((width, height + 1), np.uint64)
             for width, height in zip(memory.TABLE_WIDTHS, heights, strict=True)
         )
@@ -94,7 +93,7 @@ class Decoder:
             (memory.EXEMPLAR_COLUMNS, totals[memory.EXEMPLAR_COUNT - memory.STATUS]), np.uint64
         )
         lengths = sum_up_lengths(tables)
-        values = tuple(np.empty(length, np.uint64) for length in lengths)
+        values: tuple[Words, ...] = tuple(np.empty(length, np.uint64) for length in lengths)
         if any(lengths):
             lists.fill_lists(buf, own.work, own.segments, tables, values)
         if exemplars.shape[1]:
@@ -104,7 +103,8 @@ class Decoder:
     def _columns(
         self, raw: bytes, count: int, tables: tuple[Words, ...], values: tuple[Words, ...], exemplars: Words
     ) -> columns.Decoded:
-        common, numbers, histograms, exp_histograms, summaries = tables
+        common = tables[0]
+        numbers, histograms, exp_histograms, summaries = type_columns(tables, values)
         series, index = self._series(raw, common[memory.HASH_A, :count], common[memory.HASH_B, :count])
         return columns.Decoded(
             series=series,
@@ -113,10 +113,10 @@ class Decoder:
             time_ns=common[memory.TIME, :count],
             start_ns=common[memory.START, :count],
             flags=common[memory.FLAGS, :count].astype(np.uint32),
-            numbers=number_columns(numbers),
-            histograms=histogram_columns(histograms, values[0], values[1]),
-            exp_histograms=exp_histogram_columns(exp_histograms, values[2], values[3]),
-            summaries=summary_columns(summaries, values[4], values[5]),
+            numbers=numbers,
+            histograms=histograms,
+            exp_histograms=exp_histograms,
+            summaries=summaries,
             exemplars=exemplar_columns(raw, exemplars, _filtered_attributes),
         )
 
@@ -165,7 +165,7 @@ def _metrics(raw: bytes) -> Iterator[tuple[Metric, str, MetricHeader]]:
                     yield metric, field, MetricHeader(resource, scope, metric, field)
 
 
-def _scan(own: _Memory, buf: np.ndarray[Any, np.dtype[np.uint8]]) -> list[int]:
+def _scan(own: _Memory, buf: U8) -> list[int]:
     envelope.scan_request(buf, own.work, own.segments, own.headers)
     totals = own.totals()
     rows = max(totals[1], totals[2])

@@ -30,6 +30,7 @@ from services.collector.kernels.machine import (
     get_word,
     put_int,
     put_word,
+    signed,
 )
 from services.collector.kernels.memory import (
     CAPACITY,
@@ -187,7 +188,7 @@ def _other(
     """A field that is hashed as it stands."""
     pos = check_field(buf, pos, end, tag, kind, depth, work)
     if pos >= 0:
-        add_rest(buf, start, pos, work, level)
+        add_rest(buf, start, pos, kind, work, level)
     return pos
 
 
@@ -266,12 +267,12 @@ def _segment(
             length, pos = read_length(buf, pos, end)
             pos += length
             points += 1
-        elif tag == _TEMPORALITY and kind != GAUGE and kind != SUMMARY:  # noqa: PLR1714 - Numba
+        elif tag == _TEMPORALITY and kind != GAUGE and kind != SUMMARY:
             value, pos = read_varint(buf, pos, end)
-            temporality = np.int64(np.int32(np.uint32(value)))
+            temporality = signed(value << np.uint64(32)) >> 32
         elif tag == _MONOTONIC and kind == SUM:
             value, pos = read_varint(buf, pos, end)
-            monotonic = np.int64(value != 0)
+            monotonic = 1 if value != 0 else 0
         elif pos >= 0:
             pos = skip_value(buf, pos, end, tag, DEPTH_DATA, work)
         if pos < 0:

@@ -14,15 +14,13 @@ from services.collector.kernels.fields import (
     point_exemplar,
     read_fixed64,
 )
-from services.collector.kernels.machine import Address, get_int, load_byte, put_int, put_word
+from services.collector.kernels.machine import Address, get_int, load_byte, put_int, put_word, signed
 from services.collector.kernels.memory import (
     COUNT,
     EXP_HISTOGRAM_COLUMNS,
     MAX_BITS,
     MIN_BITS,
-    NEGATIVE,
     NEGATIVE_OFFSET,
-    POSITIVE,
     POSITIVE_OFFSET,
     SCALE,
     SUM_BITS,
@@ -97,7 +95,7 @@ def _values(buf: Address, pos: int, end: int, tag: int, work: Address, row: Addr
 @kernel
 def _zigzag(value: np.uint64) -> int:
     """A sint32: bits beyond the 32nd are dropped."""
-    low = np.int64(value & np.uint64(0xFFFFFFFF))
+    low = signed(value & np.uint64(0xFFFFFFFF))
     return (low >> 1) ^ -(low & 1)
 
 
@@ -143,9 +141,7 @@ def _count_varints(buf: Address, pos: int, end: int, one: bool) -> tuple[int, in
 
 
 @kernel
-def copy_counts(
-    buf: Address, pos: int, end: int, work: Address, positive: Address, negative: Address
-) -> int:
+def copy_counts(buf: Address, pos: int, end: int, work: Address, positive: Address, negative: Address) -> int:
     """Copy the lists of one point, already checked, to where its positive and negative counts begin."""
     while pos < end:
         tag, pos = read_tag(buf, pos, end)

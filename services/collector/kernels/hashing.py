@@ -19,6 +19,7 @@ from services.collector.kernels.machine import (
     get_int,
     get_word,
     load_byte,
+    load_half,
     load_word,
     put_int,
     put_word,
@@ -90,6 +91,8 @@ def _known_key(buf: Address, key: int, length: int, work: Address, level: int, c
     digest = np.uint64(length)
     if length >= 8:
         digest += load_word(buf, key) ^ (load_word(buf, key + length - 8) << np.uint64(3))
+    elif length >= 4:
+        digest += load_half(buf, key) ^ (load_half(buf, key + length - 4) << np.uint64(31))
     else:
         for place in range(key, key + length):
             digest = digest << np.uint64(8) | np.uint64(load_byte(buf, place))
@@ -109,18 +112,16 @@ def _known_key(buf: Address, key: int, length: int, work: Address, level: int, c
 
 
 @kernel
-def add_rest(buf: Address, pos: int, end: int, work: Address, level: int) -> None:
-    """Add bytes whose order matters: fields that are no attributes."""
+def add_rest(buf: Address, pos: int, end: int, kind: int, work: Address, level: int) -> None:
+    """Add bytes whose order matters: a field, no attribute, of a message of this kind."""
     rest = SUMS_AT + level * SUMS + REST_A
     a, b, _ = hash_bytes(buf, pos, end, work)
-    put_word(work, rest, join(get_word(work, rest), a, work))
-    put_word(work, rest + 1, join(get_word(work, rest + 1), b, work))
+    put_word(work, rest, join(get_word(work, rest), a + np.uint64(kind), work))
+    put_word(work, rest + 1, join(get_word(work, rest + 1), b + np.uint64(kind), work))
 
 
 @kernel
-def end_set(
-    work: Address, level: int, outer_a: np.uint64, outer_b: np.uint64
-) -> tuple[np.uint64, np.uint64]:
+def end_set(work: Address, level: int, outer_a: np.uint64, outer_b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """The hashes of all that was added at `level`, joined with those of what is around it."""
     sums = SUMS_AT + level * SUMS
     members = get_word(work, sums + MEMBERS)

@@ -97,9 +97,7 @@ def _list_bytes(buf: Address, pos: int, end: int, tag: int) -> tuple[int, int]:
 
 
 @kernel
-def copy_buckets(
-    buf: Address, pos: int, end: int, work: Address, bounds: Address, counts: Address
-) -> int:
+def copy_buckets(buf: Address, pos: int, end: int, work: Address, bounds: Address, counts: Address) -> int:
     """Copy the lists of one point, already checked, to where its bounds and counts begin."""
     while pos < end:
         tag, pos = read_tag(buf, pos, end)

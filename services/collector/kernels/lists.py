@@ -37,8 +37,8 @@ def fill_lists(
     raw: Bytes,
     work_area: Words,
     segments: Ints,
-    tables: tuple[Words, Words, Words, Words, Words],
-    lists: tuple[Words, Words, Words, Words, Words, Words],
+    tables: tuple[Words, ...],
+    lists: tuple[Words, ...],
 ) -> None:
     """Copy all lists: bounds and counts, positive and negative counts, quantiles and their values.
 

@@ -21,7 +21,7 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
-_BYTE, _WORD, _WIDE = ir.IntType(8), ir.IntType(64), ir.IntType(128)
+_BYTE, _HALF, _WORD, _WIDE = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.IntType(128)
 
 
 def _place(builder: Any, base: Any, index: Any, size: int) -> Any:
@@ -68,11 +68,21 @@ def _fold(_context: Any, _left: Any, _right: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
+def _signed(_context: Any, _word: Any) -> Any:
+    def generate(_context: Any, _builder: Any, _signature: Any, args: Any) -> Any:
+        return args[0]
+
+    return types.int64(types.uint64), generate
+
+
 address_of = cast("Callable[[NDArray[Any]], Address]", intrinsic(_address))
 """Where the first element of a C-contiguous array is; the caller keeps the array alive."""
 
 load_byte = cast("Callable[[Address, int], int]", _load(_BYTE, 1, types.int64))
 """The byte at an offset in bytes."""
+
+load_half = cast("Callable[[Address, int], np.uint64]", _load(_HALF, 1, types.uint64))
+"""The 4 bytes (little endian) from an offset in bytes, aligned or not."""
 
 load_word = cast("Callable[[Address, int], np.uint64]", _load(_WORD, 1, types.uint64))
 """The 8 bytes (little endian) from an offset in bytes, aligned or not."""
@@ -88,6 +98,9 @@ put_word = cast("Callable[[Address, int, np.uint64], None]", _store(types.uint64
 
 put_int = cast("Callable[[Address, int, int], None]", _store(types.int64))
 """Set element `index` of an array of signed 64-bit words."""
+
+signed = cast("Callable[[np.uint64], int]", intrinsic(_signed))
+"""The same bits as a signed number."""
 
 fold = cast("Callable[[np.uint64, np.uint64], np.uint64]", intrinsic(_fold))
 """Both halves of the 128-bit product, xored: the mixing step of wyhash.

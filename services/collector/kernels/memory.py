@@ -5,7 +5,6 @@ shape (columns, rows + 1): column c of row r is word c * (rows + 1) + r. The row
 the points of dead segments (see `envelope.py`), which are checked like others and then dropped.
 """
 
-
 import numpy as np
 
 from services.collector.kernels.machine import Words

@@ -50,9 +50,7 @@ def check_message(buf: Address, pos: int, end: int, kind: int, depth: int, work:
 
 
 @kernel
-def check_field(
-    buf: Address, pos: int, end: int, tag: int, kind: int, depth: int, work: Address
-) -> int:
+def check_field(buf: Address, pos: int, end: int, tag: int, kind: int, depth: int, work: Address) -> int:
     """The position after one field of a message of this kind whose tag was read, or FAILED."""
     if tag & 7 != DELIMITED:
         return skip_value(buf, pos, end, tag, depth, work)

@@ -55,7 +55,7 @@ def fill_points(
     work_area: Words,
     segments: Ints,
     headers: Words,
-    tables: tuple[Words, Words, Words, Words, Words],
+    tables: tuple[Words, ...],
 ) -> None:
     """Check and write the points of all segments.
 
@@ -73,7 +73,9 @@ def fill_points(
 
 
 @kernel
-def _segment(buf: Address, segment: Address, headers: Address, work: Address, points: Words, rows: Words) -> int:
+def _segment(
+    buf: Address, segment: Address, headers: Address, work: Address, points: Words, rows: Words
+) -> int:
     kind = get_int(segment, SEGMENT_TYPE)
     width, height = points.shape[1], rows.shape[1]
     all_points, table = address_of(points), address_of(rows)
@@ -87,7 +89,9 @@ def _segment(buf: Address, segment: Address, headers: Address, work: Address, po
         if tag == _POINT:
             length, pos = read_length(buf, pos, end)
             put_int(table, POINT * height + row, place)
-            pos, time_ns, start_ns, flags = _point(buf, pos, pos + length, kind, work, table + 8 * row, height, living)
+            pos, time_ns, start_ns, flags = _point(
+                buf, pos, pos + length, kind, work, table + 8 * row, height, living
+            )
             put_word(all_points, TIME * width + place, time_ns)
             put_word(all_points, START * width + place, start_ns)
             put_word(all_points, FLAGS * width + place, flags & np.uint64(0xFFFFFFFF))

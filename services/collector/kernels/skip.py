@@ -61,6 +61,6 @@ def _skip_plain(buf: Address, pos: int, end: int, tag: int) -> int:
         _, pos = read_varint(buf, pos, end)
         return pos
     width = 8 if kind == FIXED64 else 4
-    if (kind != FIXED64 and kind != FIXED32) or end - pos < width:  # noqa: PLR1714 - Numba
+    if (kind != FIXED64 and kind != FIXED32) or end - pos < width:
         return FAILED
     return pos + width
