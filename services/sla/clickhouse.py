@@ -16,6 +16,7 @@ from services.sla.model import (
     NS_PER_MS,
     Exports,
     Floats,
+    Heartbeats,
     Ints,
     PointKind,
     Revision,
@@ -97,6 +98,16 @@ class ClickHousePointReader:
             none = np.zeros(0, np.int64)
             return Exports(none, none, none)
         return Exports(_ints(found["series_id"]), _ints(found["ts"]), _ints(found["since"]))
+
+    async def heartbeats(self, tenant: str, metric: str, *, low_ms: int, high_ms: int) -> Heartbeats:
+        """See `PointReader.heartbeats`."""
+        found = await self._database.columns(
+            _sql("heartbeats"), {"tenant": tenant, "metric": metric, "low": low_ms, "high": high_ms}
+        )
+        if not found:
+            none = np.zeros(0, np.int64)
+            return Heartbeats(none, none)
+        return Heartbeats(_ints(found["sender"]), _ints(found["ts"]))
 
     async def extent(self, tenant: str, metric: str) -> tuple[int, int] | None:
         """See `PointReader.extent`."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from services.sla.columns import columns_of
 from services.sla.errors import StoreDown
-from services.sla.model import Exports, PointKind, Revision, Rows, Series, SliceColumns
+from services.sla.model import Exports, Heartbeats, PointKind, Revision, Rows, Series, SliceColumns
 from services.sla.rows_build import Point, rows_of, signed
 
 _NO_RECORDED_VALUE = 1
@@ -18,6 +18,7 @@ class MemoryPointReader:
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], dict[int, Series]] = {}
         self._points: dict[tuple[str, str], list[Point]] = {}
+        self._beats: list[tuple[str, int, int]] = []
         self.down = False
 
     def put(self, tenant: str, metric: str, series: Series, *points: Point) -> None:
@@ -61,6 +62,25 @@ class MemoryPointReader:
             series=np.array([signed(p.series_id) for p in found], np.int64),
             ts=np.array([p.ts_ms for p in found], np.int64),
             start=np.array([0 if p.bits else p.start_ms for p in found], np.int64),
+        )
+
+    def beat(self, tenant: str, sender_id: int, *times_ms: int) -> None:
+        """A sender reports something else."""
+        self._beats.extend((tenant, sender_id, ts) for ts in times_ms)
+
+    async def heartbeats(self, tenant: str, metric: str, *, low_ms: int, high_ms: int) -> Heartbeats:
+        """See `PointReader.heartbeats`."""
+        self._check()
+        senders = {one.sender_id for one in self._series.get((tenant, metric), {}).values()}
+        reports = sorted((who, ts) for owner, who, ts in self._beats if owner == tenant and who in senders)
+        found = [(who, ts) for who, ts in reports if low_ms < ts <= high_ms]
+        after: dict[int, int] = {}
+        for who, ts in reports:
+            if ts > high_ms:
+                after.setdefault(who, ts)
+        found.extend(after.items())
+        return Heartbeats(
+            np.array([signed(who) for who, _ in found], np.int64), np.array([ts for _, ts in found], np.int64)
         )
 
     async def extent(self, tenant: str, metric: str) -> tuple[int, int] | None:

@@ -233,6 +233,14 @@ class Exports:
 
 
 @dataclass(frozen=True, slots=True)
+class Heartbeats:
+    """When senders reported anything else than the metric: one element a report."""
+
+    sender: Ints
+    ts: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class SliceColumns:
     """Current slices of one objective by column, ordered by start; for windows of many slices.
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from services.sla.model import Exports, PointKind, Revision, Rows, Series, SliceColumns
+from services.sla.model import Exports, Heartbeats, PointKind, Revision, Rows, Series, SliceColumns
 
 
 class PointReader(Protocol):
@@ -24,6 +24,14 @@ class PointReader(Protocol):
 
     async def exports(self, tenant: str, metric: str, *, low_ms: int, high_ms: int) -> Exports:
         """When the series of the metric reported in (low, high], and each one's first report after high."""
+        ...
+
+    async def heartbeats(self, tenant: str, metric: str, *, low_ms: int, high_ms: int) -> Heartbeats:
+        """When the metric's senders reported other metrics in (low, high], and each one's next after high.
+
+        Only gauges and cumulative sums, which report with or without traffic; not all of them need be
+        read. A report MAY come twice; no order.
+        """
         ...
 
     async def extent(self, tenant: str, metric: str) -> tuple[int, int] | None:

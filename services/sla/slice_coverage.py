@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.sla.kernels import coverage
-from services.sla.model import Exports, Ints, Series
+from services.sla.model import Exports, Heartbeats, Ints, Series
 
 LOOKBACK_MS = 600_000
 """How far before an export its interval is learned, and the longest silence that can count as covered."""
@@ -36,11 +36,18 @@ class Sender:
     interval_ms: int
 
 
-def covered(exports: Exports, senders: Mapping[int, int]) -> Covered:
-    """The intervals that exports cover; `senders` maps a series to its sender, others are left out."""
+def covered(exports: Exports, beats: Heartbeats, senders: Mapping[int, int]) -> Covered:
+    """The intervals that reports cover; `senders` maps a series to its sender, others are left out."""
     sender = np.array([senders.get(s, -1) for s in exports.series.tolist()], np.int64)
     known = np.array([s in senders for s in exports.series.tolist()], np.bool_)
-    pairs = np.stack((sender[known], exports.ts[known]), axis=1)
+    alive = np.isin(beats.sender, np.array(sorted(set(senders.values())), np.int64))
+    pairs = np.stack(
+        (
+            np.concatenate((sender[known], beats.sender[alive])),
+            np.concatenate((exports.ts[known], beats.ts[alive])),
+        ),
+        axis=1,
+    )
     unique, member = np.unique(pairs, axis=0, return_inverse=True)
     who = np.ascontiguousarray(unique[:, 0])
     ts = np.ascontiguousarray(unique[:, 1])
@@ -49,7 +56,7 @@ def covered(exports: Exports, senders: Mapping[int, int]) -> Covered:
     oldest = ts - np.minimum(TOLERANCE * interval, LOOKBACK_MS)
     start = ts.copy()
     named = exports.start[known]
-    member = member.reshape(-1)
+    member = member.reshape(-1)[: len(named)]
     usable = (named > 0) & (named >= oldest[member])
     np.minimum.at(start, member[usable], named[usable])
     coverage.covered_from(who, ts, oldest, start)

@@ -6,7 +6,7 @@ remembers can be read back, so a new engine that starts from the stored slices c
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.sla.model import NS_PER_MS, Applied, Objective, PointKind, Revision, Series, Slice, Touched
@@ -74,7 +74,8 @@ class SliceEngine:
         watermark_ms = watermark_ns // NS_PER_MS
         await self._open_books(watermark_ms)
         pending: dict[_Key, dict[int, Slice]] = {key: {} for key in self._books}
-        for tenant, metric, written in written_ranges(_within_reach(batch, watermark_ms)):
+        metrics = {(book.objective.tenant, book.objective.metric) for book in self._books.values()}
+        for tenant, metric, written in written_ranges(_concerning(batch, metrics, watermark_ms)):
             books = [
                 book
                 for book in self._books.values()
@@ -200,6 +201,7 @@ class SliceEngine:
         """Everything of one metric that decides about the slices of (low, high]."""
         tenant, metric = books[0].objective.tenant, books[0].objective.metric
         exports = await self._reader.exports(tenant, metric, low_ms=low_ms - LOOKBACK_MS, high_ms=high_ms)
+        beats = await self._reader.heartbeats(tenant, metric, low_ms=low_ms - LOOKBACK_MS, high_ms=high_ms)
         series = await self._known_series(tenant, metric, set(exports.series.tolist()))
         parts, reports = [], reports_of(exports, series)
         for kind in sorted({one.kind for one in series.values()} if rows else ()):
@@ -210,7 +212,7 @@ class SliceEngine:
         for book in books:
             senders = {one.sender_id for one in series.values() if matches(one, book.objective)}
             members = {s: one.sender_id for s, one in series.items() if one.sender_id in senders}
-            cover[book.objective.key] = covered(exports, members)
+            cover[book.objective.key] = covered(exports, beats, members)
         return _Loaded(low_ms, high_ms, series, tuple(parts), cover)
 
     async def _known_series(self, tenant: str, metric: str, needed: set[int]) -> Mapping[int, Series]:
@@ -220,13 +222,24 @@ class SliceEngine:
         return known
 
 
-def _within_reach(batch: Sequence[Applied], watermark_ms: int) -> Iterator[Touched]:
-    """What was written, cut to the time that is computed again: a start may name any instant."""
+def _concerning(
+    batch: Sequence[Applied], metrics: Collection[tuple[str, str]], watermark_ms: int
+) -> Iterator[Touched]:
+    """What was written, as it concerns the metrics of objectives, by (tenant, metric).
+
+    Cut to the time that is computed again: a start may name any instant. Any other metric of a tenant
+    may be the heartbeat of its senders.
+    """
     oldest = watermark_ms - REACH_MS
     for applied in batch:
         for one in applied.touched:
-            if one.latest_ms > oldest:
-                yield replace(one, earliest_ms=max(one.earliest_ms, oldest))
+            if one.latest_ms <= oldest:
+                continue
+            cut = replace(one, earliest_ms=max(one.earliest_ms, oldest))
+            if (one.tenant, one.metric) in metrics:
+                yield cut
+            else:
+                yield from (replace(cut, metric=m) for tenant, m in metrics if tenant == one.tenant)
 
 
 def _keeping_grid(objective: Objective, slice_ms: int) -> Objective:

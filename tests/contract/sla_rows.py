@@ -27,6 +27,30 @@ async def insert(
         await database.insert_native(table, block.to_bytes(), block.names, query_id=uuid.uuid4().hex)
 
 
+async def insert_gauge(database: Database, tenant: str, sender_id: int, times_ms: Sequence[int]) -> None:
+    """Points of a gauge of a sender."""
+    n, gauge = len(times_ms), 9_000 + sender_id
+    series = (
+        Block()
+        .add("tenant", "String", [tenant])
+        .add("metric", "String", ["process.uptime"])
+        .add("metric_id", "UInt32", np.array([metric_id("process.uptime")], np.uint32))
+        .add("series_id", "UInt64", np.array([gauge], np.uint64))
+        .add("sender_id", "UInt64", _unsigned([sender_id]))
+        .add("day", "Date", np.array([times_ms[0] // 86_400_000], np.uint16))
+        .add("type", "Enum8('gauge' = 1)", np.array([1], np.int8))
+    )
+    points = (
+        Block()
+        .add("tenant", "String", CodedStrings.constant(tenant, n))
+        .add("metric_id", "UInt32", np.full(n, metric_id("process.uptime"), np.uint32))
+        .add("series_id", "UInt64", np.full(n, gauge, np.uint64))
+        .add("ts", "DateTime64(3, 'UTC')", np.array(times_ms))
+    )
+    for table, block in (("series", series), ("points", points)):
+        await database.insert_native(table, block.to_bytes(), block.names, query_id=uuid.uuid4().hex)
+
+
 def _unsigned(values: list[int]) -> np.ndarray:
     return np.array(values, np.int64).view(np.uint64)
 

@@ -15,7 +15,7 @@ from services.sla.memory import MemoryPointReader, MemorySliceStore
 from services.sla.model import Distribution, DistributionKind, PointKind, Revision, Rows, Series, Slice
 from services.sla.ports import PointReader, SliceStore
 from services.sla.rows_build import Point
-from tests.contract.sla_rows import insert
+from tests.contract.sla_rows import insert, insert_gauge
 from tests.engines import EmbeddedClickHouse
 
 pytestmark = pytest.mark.engines
@@ -44,6 +44,13 @@ class Stores:
             self.memory.put(tenant, METRIC, series, *points)
         if self.database is not None:
             await insert(self.database, tenant, METRIC, series, points)
+
+    async def beat(self, tenant: str, sender_id: int, *seconds: float) -> None:
+        times = [T0 + round(s * 1000) for s in seconds]
+        if self.memory is not None:
+            self.memory.beat(tenant, sender_id, *times)
+        if self.database is not None:
+            await insert_gauge(self.database, tenant, sender_id, times)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +151,18 @@ async def test_exports_name_known_starts_only_and_the_next_report(stores: Stores
 
     found = set(zip(exports.series.tolist(), exports.ts.tolist(), exports.start.tolist(), strict=True))
     assert found == {(11, T0 + 5_000, T0 + 1_000), (11, T0 + 40_000, T0), (13, T0 + 6_000, 0)}
+
+
+async def test_heartbeats_are_other_reports_of_the_metrics_senders(stores: Stores) -> None:
+    await stores.put(TENANT, CUMULATIVE, smooth(5, 9))
+    await stores.beat(TENANT, CUMULATIVE.sender_id, -5, 0, 5, 10, 15, 20)
+    await stores.beat(TENANT, 8, 5)
+    await stores.beat("umbra", CUMULATIVE.sender_id, 6)
+
+    found = await stores.reader.heartbeats(TENANT, METRIC, low_ms=T0, high_ms=T0 + 10_000)
+
+    beats = set(zip(found.sender.tolist(), found.ts.tolist(), strict=True))
+    assert beats == {(7, T0 + 5_000), (7, T0 + 10_000), (7, T0 + 15_000)}
 
 
 async def test_series_come_with_their_attributes_and_once(stores: Stores) -> None:

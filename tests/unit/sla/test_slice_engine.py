@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.sla.errors import StoreDown
 from services.sla.memory import MemoryPointReader
-from services.sla.model import PointKind, Series
+from services.sla.model import Applied, PointKind, Series, Touched
 from services.sla.rows_build import Point
 from tests.unit.sla.clients import METRIC, TENANT
 from tests.unit.sla.slicing import AVAILABILITY, LATENCY, T0, Bench
@@ -384,3 +384,23 @@ async def test_a_start_long_before_all_memory_is_cut_to_what_is_computed_again()
 
     (only,) = await running.slices()
     assert (only.not_started_ns, only.total) == (7 * 10**9, 1 + 5)
+
+
+async def test_an_idle_delta_client_is_covered_while_its_other_metrics_report():
+    running = bench()
+    delta = replace(OK, delta=True)
+    await feed(running, *((delta, point(delta, 5 * k, 3, start=5 * k - 5)) for k in (1, 2)))
+
+    for k in range(3, 7):
+        running.reader.beat(TENANT, OK.sender_id, at(5 * k))
+        applied = Touched(TENANT, "process.uptime", at(5 * k), at(5 * k))
+        plan = await running.engine.plan([Applied("db", k, at(5 * k + 0.3) * 10**6, (applied,))])
+        for (_, objective), revisions in plan.revisions.items():
+            await running.store.store(TENANT, [(objective, one) for one in revisions], seq=k)
+        running.engine.commit(plan)
+
+    assert [(one.total, one.up_ns) for one in await running.slices()] == [
+        (6, 10**10),
+        (0, 10**10),
+        (0, 10**10),
+    ]
