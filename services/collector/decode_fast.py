@@ -7,7 +7,8 @@ lists and exemplars (`lists.py`). Knows no tenant, no log and no tables.
 
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, Metric
@@ -29,6 +30,8 @@ from services.collector.model import U8, U64
 from services.collector.series_directory import SeriesDirectory, SeriesFacts
 
 _FIRST_SEGMENTS = 256
+_NOTHING = np.zeros(0, np.uint8)
+_NO_EXEMPLARS = np.zeros((memory.EXEMPLAR_COLUMNS, 0), np.uint64)
 
 
 def fresh_secrets() -> U64:
@@ -38,19 +41,29 @@ def fresh_secrets() -> U64:
     return drawn
 
 
+Allocate = Callable[[tuple[int, ...]], Words]
+"""Gives memory of a shape, with any content."""
+
+
+def new_words(shape: tuple[int, ...]) -> Words:
+    """Memory from numpy."""
+    return np.empty(shape, np.uint64)
+
+
 class _Memory(threading.local):
     """What a decoding thread uses again and again."""
 
-    def __init__(self, secret_words: U64) -> None:
-        self.work: Words = memory.new_work(secret_words)
-        self.segments: Ints = np.zeros((_FIRST_SEGMENTS, memory.SEGMENT_WIDTH), np.int64)
-        self.headers: Words = np.zeros((_FIRST_SEGMENTS, 2), np.uint64)
+    def __init__(self, secret_words: U64, allocate: Allocate) -> None:
+        self._allocate = allocate
+        self.work: Words = allocate((memory.WORK_WORDS,))
+        self.work[:] = memory.new_work(secret_words)
         self.numbering: Ints = np.zeros((2, 2), np.int64)
+        self.grow(_FIRST_SEGMENTS)
 
     def grow(self, rows: int) -> None:
-        """Room for more segments and metrics."""
-        self.segments = np.zeros((rows, memory.SEGMENT_WIDTH), np.int64)
-        self.headers = np.zeros((rows, 2), np.uint64)
+        """Room for so many segments and metrics."""
+        self.segments: Ints = self._allocate((rows, memory.SEGMENT_WIDTH)).view(np.int64)
+        self.headers: Words = self._allocate((rows, 2))
 
     def totals(self) -> list[int]:
         """The totals of the last pass."""
@@ -58,12 +71,24 @@ class _Memory(threading.local):
         return totals
 
 
+class _Passes(NamedTuple):
+    """What the passes over one request left."""
+
+    points: int
+    tables: tuple[Words, ...]
+    values: tuple[Words, ...]
+    exemplars: Words
+
+
 class Decoder:
     """Decodes requests, remembering the series that it has seen; safe for many threads."""
 
-    def __init__(self, secret_words: U64, directory: SeriesDirectory | None = None) -> None:
+    def __init__(
+        self, secret_words: U64, directory: SeriesDirectory | None = None, allocate: Allocate = new_words
+    ) -> None:
         self.directory = directory or SeriesDirectory()
-        self._memory = _Memory(secret_words)
+        self._allocate = allocate
+        self._memory = _Memory(secret_words, allocate)
 
     def decode(self, raw: bytes) -> columns.Decoded:
         """The points of a request as columns, in the order as received.
@@ -71,38 +96,11 @@ class Decoder:
         Raises:
             Undecodable: not a valid request: broken framing, wrong UTF-8, nested too deep.
         """
-        buf = np.frombuffer(raw, np.uint8) if raw else np.zeros(0, np.uint8)
-        return self.decode_array(raw, buf)
+        return self.decode_array(raw, np.frombuffer(raw, np.uint8) if raw else _NOTHING)
 
     def decode_array(self, raw: bytes, buf: U8) -> columns.Decoded:
         """As `decode`, of bytes that are at hand as an array too."""
-        own = self._memory
-        totals = _scan(own, buf)
-        count = totals[memory.POINT_COUNT - memory.STATUS]
-        rows = totals[memory.ROW_COUNTS - memory.STATUS :]
-        heights = (count, *rows[2:])
-        tables: tuple[Words, ...] = tuple(
-            np.empty((width, height + 1), np.uint64)
-            for width, height in zip(memory.TABLE_WIDTHS, heights, strict=True)
-        )
-        points.fill_points(buf, own.work, own.segments, own.headers, tables)
-        totals = own.totals()
-        if totals[0] < 0:
-            raise _undecodable()
-        exemplars = np.empty(
-            (memory.EXEMPLAR_COLUMNS, totals[memory.EXEMPLAR_COUNT - memory.STATUS]), np.uint64
-        )
-        lengths = sum_up_lengths(tables)
-        values: tuple[Words, ...] = tuple(np.empty(length, np.uint64) for length in lengths)
-        if any(lengths):
-            lists.fill_lists(buf, own.work, own.segments, tables, values)
-        if exemplars.shape[1]:
-            lists.fill_exemplars(buf, own.work, own.segments, exemplars)
-        return self._columns(raw, count, tables, values, exemplars)
-
-    def _columns(
-        self, raw: bytes, count: int, tables: tuple[Words, ...], values: tuple[Words, ...], exemplars: Words
-    ) -> columns.Decoded:
+        count, tables, values, exemplars = self._read(buf)
         common = tables[0]
         numbers, histograms, exp_histograms, summaries = type_columns(tables, values)
         series, index = self._series(raw, common[memory.HASH_A, :count], common[memory.HASH_B, :count])
@@ -120,6 +118,31 @@ class Decoder:
             exemplars=exemplar_columns(raw, exemplars, _filtered_attributes),
         )
 
+    def _read(self, buf: U8) -> _Passes:
+        own, allocate = self._memory, self._allocate
+        totals = _scan(own, buf)
+        count = totals[memory.POINT_COUNT - memory.STATUS]
+        heights = (count, *totals[memory.ROW_COUNTS - memory.STATUS + 2 :])
+        tables: tuple[Words, ...] = tuple(
+            [
+                allocate((width, height + 1))
+                for width, height in zip(memory.TABLE_WIDTHS, heights, strict=True)
+            ]
+        )
+        points.fill_points(buf, own.work, own.segments, own.headers, tables)
+        totals = own.totals()
+        if totals[0] < 0:
+            raise _undecodable()
+        values: tuple[Words, ...] = ()
+        exemplars = _NO_EXEMPLARS
+        if any(heights[2:]):
+            values = tuple([allocate((length,)) for length in sum_up_lengths(tables)])
+            lists.fill_lists(buf, own.work, own.segments, tables, values)
+        if found := totals[memory.EXEMPLAR_COUNT - memory.STATUS]:
+            exemplars = allocate((memory.EXEMPLAR_COLUMNS, found))
+            lists.fill_exemplars(buf, own.work, own.segments, exemplars)
+        return _Passes(count, tables, values, exemplars)
+
     def _series(self, raw: bytes, hash_a: U64, hash_b: U64) -> tuple[columns.SeriesTable, Ints]:
         generation, found = self.directory.resolve(hash_a, hash_b, lambda places: read_series(raw, places))
         own = self._memory
@@ -127,13 +150,7 @@ class Decoder:
             own.numbering = np.zeros((1 << (2 * len(found) + 1).bit_length(), 2), np.int64)
         index, distinct = np.empty(len(found), np.int64), np.empty(len(found), np.int64)
         count = series_table.number_series(found, own.numbering, index, distinct)
-        references = distinct[:count]
-        table = columns.SeriesTable(
-            identity=tuple(generation.identities[references].tolist()),
-            metric=tuple(generation.metrics[references].tolist()),
-            temporality=generation.temporalities[references],
-        )
-        return table, index
+        return generation.table(distinct[:count]), index
 
 
 def read_series(raw: bytes, places: Sequence[int]) -> list[SeriesFacts]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from services.collector.columns import SeriesTable
 from services.collector.kernels.series_table import MISSING, find_series, insert_series
 from services.collector.model import I32, I64, U64
 
@@ -46,6 +47,8 @@ class Generation:
         self.metrics: NDArray[np.object_] = np.empty(limit, np.object_)
         self.temporalities: I32 = np.zeros(limit, np.int32)
         self.used = 0
+        self._tables: dict[bytes, SeriesTable] = {}
+        self._table_rows = 0
         self._by_identity: dict[bytes, int] = {}
 
     def find(self, hash_a: U64, hash_b: U64) -> tuple[I64, int]:
@@ -59,6 +62,28 @@ class Generation:
         return SeriesFacts(
             self.identities[reference], self.metrics[reference], int(self.temporalities[reference])
         )
+
+    def table(self, references: I64) -> SeriesTable:
+        """The series table of a request with these series.
+
+        A sender exports the same series in the same order each time, so tables are kept, as many as have
+        `limit` rows in all, and are shared by requests.
+        """
+        wanted = references.tobytes()
+        known = self._tables.get(wanted)
+        if known is not None:
+            return known
+        table = SeriesTable(
+            identity=tuple(self.identities[references].tolist()),
+            metric=tuple(self.metrics[references].tolist()),
+            temporality=self.temporalities[references],
+        )
+        table.temporality.flags.writeable = False
+        self._table_rows += len(references)
+        if self._table_rows > self.limit:
+            self._tables, self._table_rows = {}, len(references)
+        self._tables[wanted] = table
+        return table
 
     def add(self, hash_a: U64, hash_b: U64, series: Sequence[SeriesFacts]) -> int:
         """Remember new hashes; returns how many collide with another series' first hash."""

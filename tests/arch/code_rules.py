@@ -74,7 +74,7 @@ def only_the_jit_module_compiles(module: Module) -> Iterator[str]:
         if isinstance(node, ast.Attribute) and _dotted(node).split(".")[0] in {"numba", "nb"}:
             taken |= {node.attr} & _JIT_NAMES
         if taken:
-            yield f"{module.path}:{node.lineno} compiles with {taken.pop()}; kernels/_jit.py has the decorator"
+            yield f"{module.path}:{node.lineno} compiles with {taken.pop()}; kernels/_jit.py does that"
 
 
 def only_configuration_reads_the_environment(module: Module) -> Iterator[str]:
