@@ -33,7 +33,8 @@ def test_it_dies_with_a_parent_that_is_killed() -> None:
     """The parent starts a bound `sleep`, says its pid and is killed with -9."""
     code = (
         "import os, subprocess, sys, time;"
-        f"child = subprocess.Popen([sys.executable, '-I', '-S', {_SCRIPT!r}, str(os.getpid()), 'sleep', '60']);"
+        f"argv = [sys.executable, '-I', '-S', {_SCRIPT!r}, str(os.getpid()), 'sleep', '60'];"
+        "child = subprocess.Popen(argv);"
         "print(child.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
