@@ -2,19 +2,27 @@
 
 from dataclasses import dataclass
 
+import grpc
+
+from services.common.auth_feed import build_authenticator
 from services.common.clickhouse import Database
 from services.common.clock import Clock
 from services.common.config_feed import ConfigFeed
 from services.common.errors import NotFound
+from services.common.grpc_health import HealthRegistry
+from services.common.grpc_server import build_server
 from services.common.log_port import KeyValue, Log
 from services.common.migrations import load_migrations, migrate
-from services.common.telemetry import Counters
+from services.common.settings import Settings
+from services.common.telemetry import Counters, Telemetry
 from services.sla.clickhouse import ClickHousePointReader, ClickHouseSliceStore
+from services.sla.config import SlaConfig
 from services.sla.objectives import Catalogue
 from services.sla.serve import SlaFigures
-from services.sla.servicer import SlaServicer
+from services.sla.servicer import SERVICE_NAME, SlaServicer
 from services.sla.slice import Slicer
 from services.sla.store_slices import SliceStorer
+from threenines.sla.v1 import sla_service_pb2_grpc
 
 
 class ReadyDatabase:
@@ -48,6 +56,30 @@ class Parts:
     servicer: SlaServicer
     slicer: Slicer
     storer: SliceStorer
+
+
+def build_sla_server(
+    settings: Settings, config: SlaConfig, *, feed: ConfigFeed, health: HealthRegistry, servicer: SlaServicer
+) -> grpc.aio.Server:
+    """A server that is bound and not started; tokens follow the configuration."""
+    server = build_server(
+        config=config.server,
+        authenticator=build_authenticator(settings, feed),
+        health=health,
+        service_names=[SERVICE_NAME],
+    )
+    sla_service_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server)
+    return server
+
+
+def telemetry_of(settings: Settings) -> Telemetry:
+    """This process's own metrics."""
+    return Telemetry(
+        "threenines-sla",
+        endpoint=settings.otlp_endpoint,
+        export_interval_ms=settings.otlp_export_interval_ms,
+        region=settings.region,
+    )
 
 
 def assemble(

@@ -19,27 +19,18 @@ _FOR_EVER = RetryPolicy(deadline_s=10 * 365 * 86_400.0)
 async def serve_sla(settings: Settings) -> None:
     """Connect, serve and work until cancelled."""
     # After the TLS recipe of the settings: gRPC must not be imported before it.
-    from services.common.auth_feed import build_authenticator
     from services.common.clickhouse import Database
     from services.common.clock import SystemClock
     from services.common.config_feed import ConfigFeed
     from services.common.grpc_health import HealthRegistry
-    from services.common.grpc_server import build_server, serve
+    from services.common.grpc_server import serve
     from services.common.log import connect_nats
-    from services.common.telemetry import Telemetry
     from services.sla import kernels
-    from services.sla.assembly import assemble
+    from services.sla.assembly import assemble, build_sla_server, telemetry_of
     from services.sla.config import SlaConfig
     from services.sla.servicer import SERVICE_NAME
-    from threenines.sla.v1 import sla_service_pb2_grpc
 
-    config, clock = SlaConfig.from_settings(settings), SystemClock()
-    telemetry = Telemetry(
-        "threenines-sla",
-        endpoint=settings.otlp_endpoint,
-        export_interval_ms=settings.otlp_export_interval_ms,
-        region=settings.region,
-    )
+    config, clock, telemetry = SlaConfig.from_settings(settings), SystemClock(), telemetry_of(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         warming = asyncio.create_task(asyncio.to_thread(kernels.warm))
@@ -65,16 +56,7 @@ async def serve_sla(settings: Settings) -> None:
         health.add_probe("log", engine.probe)
         # Without ClickHouse there are no figures, but the process stays up and waits.
         health.add_probe("clickhouse", database.ping, required_for=[SERVICE_NAME])
-        server = build_server(
-            config=config.server,
-            authenticator=build_authenticator(settings, feed),
-            health=health,
-            service_names=[SERVICE_NAME],
-        )
-        sla_service_pb2_grpc.add_SlaServiceServicer_to_server(
-            parts.servicer,
-            server,
-        )
+        server = build_sla_server(settings, config, feed=feed, health=health, servicer=parts.servicer)
         await warming
         await serve(
             server,
