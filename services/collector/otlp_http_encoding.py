@@ -17,6 +17,9 @@ from services.collector.otlp_http_errors import UnsupportedEncoding, WrongBody
 _STEP_BYTES = 256 << 10
 _ZSTD_WINDOW_BYTES = 8 << 20
 """RFC 9659: what an HTTP recipient must be able to take, and need not exceed."""
+_END = b"\xa5" * 1000
+_END_FRAME = bytes.fromhex("28b52ffd 00 00") + (len(_END) << 3 | 0b011).to_bytes(3, "little") + _END[:1]
+"""RFC 8878 3.1.1: magic, no content size, a window of 1 KB, one last block that repeats one byte."""
 _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15
 _ZLIB_METHOD = 8
 
@@ -106,10 +109,20 @@ def _zlib_steps(encoding: str, body: bytes, wbits: int) -> Iterator[bytes]:
 
 
 def _zstd_steps(body: bytes) -> Iterator[bytes]:
+    """The library is silent about a body that is cut short, so a frame of our own is put behind it.
+
+    It comes out at the end, and whole, only when the body's last frame was complete.
+    """
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
-    with decompressor.stream_reader(BytesIO(body), read_across_frames=True) as reader:
+    tail = b""
+    with decompressor.stream_reader(BytesIO(body + _END_FRAME), read_across_frames=True) as reader:
         while part := reader.read(_STEP_BYTES):
-            yield part
+            tail += part
+            if len(tail) > len(_END):
+                yield tail[: -len(_END)]
+                tail = tail[-len(_END) :]
+    if tail != _END or not body:
+        raise _damaged("zstd")
 
 
 def _damaged(encoding: str) -> WrongBody:

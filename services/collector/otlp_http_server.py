@@ -48,6 +48,8 @@ class HttpServer:
     def __init__(self, app: Any, config: ServerConfig, limits: HttpLimits, *, drain_s: float) -> None:
         context = _tls_context(config)
         self._socket = _bound_socket(config.listen)
+        self.port: int = self._socket.getsockname()[1]
+        """Also when the configuration says 0."""
         self._tls = context is not None
         self._server = _QuietServer(
             uvicorn.Config(
@@ -68,17 +70,10 @@ class HttpServer:
             )
         )
 
-    @property
-    def port(self) -> int:
-        """The port, also when the configuration says 0."""
-        port: int = self._socket.getsockname()[1]
-        return port
-
     async def serve(self) -> None:
         """Serve until this task is cancelled; then requests under way get the time to drain."""
-        port = self.port
         serving = asyncio.create_task(self._server.serve([self._socket]), name="http-server")
-        _log.info("serving HTTP on port %d, %s", port, "TLS 1.3" if self._tls else "plaintext")
+        _log.info("serving HTTP on port %d, %s", self.port, "TLS 1.3" if self._tls else "plaintext")
         try:
             # Not awaited itself: cancelling us must stop it in its own good order.
             await asyncio.wait([serving])

@@ -98,6 +98,12 @@ class Doors:
     http: httpx.AsyncClient
     server: HttpServer
     tokens: dict[str, str]
+    serving: "asyncio.Task[None]"
+
+    async def stop_http(self) -> None:
+        """Stop the HTTP door as a stopping process does; returns when it has drained."""
+        self.serving.cancel()
+        await asyncio.wait([self.serving])
 
     @property
     def url(self) -> str:
@@ -207,7 +213,7 @@ async def open_doors(
             grpc.aio.insecure_channel(address, options=options) as channel,
             httpx.AsyncClient(trust_env=False, timeout=20) as http,
         ):
-            yield Doors(log, admission, counters, receiver, address, channel, http, server, tokens)
+            yield Doors(log, admission, counters, receiver, address, channel, http, server, tokens, serving)
     finally:
         serving.cancel()
         await asyncio.wait([serving])
