@@ -215,7 +215,12 @@ Global___Token: _TypeAlias = Token  # noqa: Y015
 
 @_typing.final
 class TenantQuota(_message.Message):
-    """How much a tenant may send. A limit of 0 means unlimited."""
+    """How much a tenant may send. A limit of 0 means unlimited. Tenants without a quota of their own have
+    the platform's default.
+    Over a rate, a whole request is refused: RESOURCE_EXHAUSTED with RetryInfo, over HTTP 429 with
+    Retry-After; nothing of it is stored, and sending it again is right. A request is let in while its
+    bucket is not empty and may overdraw it: the debt delays those after it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -231,16 +236,20 @@ class TenantQuota(_message.Message):
     points_per_second_count: _builtins.int
     """Accepted points a second, averaged over the burst; >= 0."""
     burst_point_count: _builtins.int
-    """Points that may arrive at once above the rate; >= 0, and >= points_per_second_count when both are set."""
+    """Points that may arrive at once above the rate; >= points_per_second_count, or 0 for ten seconds of
+    the rate.
+    """
     bytes_per_second: _builtins.int
-    """Bytes of request bodies (after decompression) a second; >= 0."""
+    """Bytes of request bodies (after decompression) a second, averaged over ten seconds; >= 0."""
     active_series_count: _builtins.int
-    """Series active in the last 24 hours; a point of a further series is rejected; >= 0."""
+    """Series that sent an accepted point in the last 24 hours (whole hours of arrival); >= 0. Points of a
+    further series are rejected in partial success, reason `SERIES_LIMIT`; known series go on.
+    """
     etag: _builtins.str
     """Changes with each update; when set on input it must be the current one, else ABORTED."""
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was last changed. Output only."""
+        """When it was last changed; absent for the platform's default. Output only."""
 
     def __init__(
         self,
@@ -263,41 +272,51 @@ Global___TenantQuota: _TypeAlias = TenantQuota  # noqa: Y015
 
 @_typing.final
 class TenantUsage(_message.Message):
-    """What a tenant sent in a range of log time."""
+    """What a tenant stored in a range of point time, and what makes it have many series."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
-    POINTS_FIELD_NUMBER: _builtins.int
-    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
-    LOGGED_BYTES_FIELD_NUMBER: _builtins.int
     SERIES_COUNT_FIELD_NUMBER: _builtins.int
-    REJECTIONS_FIELD_NUMBER: _builtins.int
+    POINT_COUNT_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    TOP_METRICS_FIELD_NUMBER: _builtins.int
+    TOP_ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    ACTIVE_SERIES_COUNT_FIELD_NUMBER: _builtins.int
+    QUOTA_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name `tenants/{tenant}/usage`."""
-    received_bytes: _builtins.int
-    """Bytes of request bodies after decompression."""
-    logged_bytes: _builtins.int
-    """Bytes of the records in the log (compressed)."""
     series_count: _builtins.int
-    """Distinct series that had a point in the range."""
+    """Distinct series that were described on the days (UTC) that the range touches."""
+    point_count: _builtins.int
+    """Points in the range. What was refused on the way is counted by GetStatus."""
+    active_series_count: _builtins.int
+    """Series counted against the quota now; absent while they are being counted after a start."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the range, inclusive."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """End of the range, exclusive; never later than the watermark."""
+        """End of the range, exclusive."""
 
     @_builtins.property
-    def points(self) -> Global___PointCounts:
-        """Points by what became of them, in the range."""
+    def types(self) -> _containers.RepeatedCompositeFieldContainer[Global___TypeUsage]:
+        """Points in the range by metric type, largest first."""
 
     @_builtins.property
-    def rejections(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectionCount]:
-        """Rejected points by reason, largest first."""
+    def top_metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricCardinality]:
+        """Metrics with the most series on the days of the range, largest first."""
+
+    @_builtins.property
+    def top_attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttributeCardinality]:
+        """Attributes with the most distinct values on the days of the range, largest first."""
+
+    @_builtins.property
+    def quota(self) -> Global___TenantQuota:
+        """The quota in force."""
 
     def __init__(
         self,
@@ -305,25 +324,111 @@ class TenantUsage(_message.Message):
         name: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
-        points: Global___PointCounts | None = ...,
-        received_bytes: _builtins.int = ...,
-        logged_bytes: _builtins.int = ...,
         series_count: _builtins.int = ...,
-        rejections: _abc.Iterable[Global___RejectionCount] | None = ...,
+        point_count: _builtins.int = ...,
+        types: _abc.Iterable[Global___TypeUsage] | None = ...,
+        top_metrics: _abc.Iterable[Global___MetricCardinality] | None = ...,
+        top_attributes: _abc.Iterable[Global___AttributeCardinality] | None = ...,
+        active_series_count: _builtins.int | None = ...,
+        quota: Global___TenantQuota | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "points", b"points", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_active_series_count", b"_active_series_count", "active_series_count", b"active_series_count", "end_time", b"end_time", "quota", b"quota", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "logged_bytes", b"logged_bytes", "name", b"name", "points", b"points", "received_bytes", b"received_bytes", "rejections", b"rejections", "series_count", b"series_count", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_active_series_count", b"_active_series_count", "active_series_count", b"active_series_count", "end_time", b"end_time", "name", b"name", "point_count", b"point_count", "quota", b"quota", "series_count", b"series_count", "start_time", b"start_time", "top_attributes", b"top_attributes", "top_metrics", b"top_metrics", "types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__active_series_count: _TypeAlias = _typing.Literal["active_series_count"]  # noqa: Y015
+    _WhichOneofArgType__active_series_count: _TypeAlias = _typing.Literal["_active_series_count", b"_active_series_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__active_series_count) -> _WhichOneofReturnType__active_series_count | None: ...
+
+Global___TenantUsage: _TypeAlias = TenantUsage  # noqa: Y015
+
+@_typing.final
+class TypeUsage(_message.Message):
+    """Points of one metric type."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    POINT_COUNT_FIELD_NUMBER: _builtins.int
+    type: Global___MetricType.ValueType
+    """The type; sums are counted with gauges, because both are number points."""
+    point_count: _builtins.int
+    """Points; >= 1."""
+    def __init__(
+        self,
+        *,
+        type: Global___MetricType.ValueType = ...,
+        point_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["point_count", b"point_count", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TenantUsage: _TypeAlias = TenantUsage  # noqa: Y015
+Global___TypeUsage: _TypeAlias = TypeUsage  # noqa: Y015
+
+@_typing.final
+class MetricCardinality(_message.Message):
+    """How many series a metric has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    SERIES_COUNT_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """The metric's name."""
+    series_count: _builtins.int
+    """Distinct series; >= 1."""
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        series_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "series_count", b"series_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricCardinality: _TypeAlias = MetricCardinality  # noqa: Y015
+
+@_typing.final
+class AttributeCardinality(_message.Message):
+    """How many values an attribute of resources or points has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    VALUE_COUNT_FIELD_NUMBER: _builtins.int
+    SERIES_COUNT_FIELD_NUMBER: _builtins.int
+    attribute: _builtins.str
+    """The attribute's key."""
+    value_count: _builtins.int
+    """Distinct values; >= 1."""
+    series_count: _builtins.int
+    """Series that have the attribute; >= 1."""
+    def __init__(
+        self,
+        *,
+        attribute: _builtins.str = ...,
+        value_count: _builtins.int = ...,
+        series_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "series_count", b"series_count", "value_count", b"value_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttributeCardinality: _TypeAlias = AttributeCardinality  # noqa: Y015
 
 @_typing.final
 class PointCounts(_message.Message):
     """Points by what became of them. Each count only grows from `count_start_time` of its holder on.
     received = rejected + acknowledged + those of requests that failed or are under way;
-    logged = written + duplicate + those not yet written; acknowledged <= logged. All >= 0.
+    logged = written + duplicate + dead-lettered + those not yet written; acknowledged <= logged. All >= 0.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -334,6 +439,7 @@ class PointCounts(_message.Message):
     LOGGED_COUNT_FIELD_NUMBER: _builtins.int
     WRITTEN_COUNT_FIELD_NUMBER: _builtins.int
     DUPLICATE_COUNT_FIELD_NUMBER: _builtins.int
+    DEAD_LETTERED_COUNT_FIELD_NUMBER: _builtins.int
     received_count: _builtins.int
     """Points in requests that passed authentication."""
     rejected_count: _builtins.int
@@ -346,6 +452,8 @@ class PointCounts(_message.Message):
     """Points stored in this region's ClickHouse."""
     duplicate_count: _builtins.int
     """Points of requests that the log holds more than once; stored once, counted here for the others."""
+    dead_lettered_count: _builtins.int
+    """Accepted points that could not be written: they are in the dead-letter stream, with the reason."""
     def __init__(
         self,
         *,
@@ -355,10 +463,11 @@ class PointCounts(_message.Message):
         logged_count: _builtins.int = ...,
         written_count: _builtins.int = ...,
         duplicate_count: _builtins.int = ...,
+        dead_lettered_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_count", b"acknowledged_count", "duplicate_count", b"duplicate_count", "logged_count", b"logged_count", "received_count", b"received_count", "rejected_count", b"rejected_count", "written_count", b"written_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_count", b"acknowledged_count", "dead_lettered_count", b"dead_lettered_count", "duplicate_count", b"duplicate_count", "logged_count", b"logged_count", "received_count", b"received_count", "rejected_count", b"rejected_count", "written_count", b"written_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

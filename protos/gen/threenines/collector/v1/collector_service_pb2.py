@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from threenines.collector.v1 import collector_pb2 as threenines_dot_collector_dot_v1_dot_collector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/threenines/collector/v1/collector_service.proto\x12\x17threenines.collector.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'threenines/collector/v1/collector.proto\"\"\n\x10GetStatusRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"\x91\x02\n\x11GetStatusResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12-\n\tread_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x63ount_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x07streams\x18\x04 \x03(\x0b\x32%.threenines.collector.v1.StreamStatus\x12\x36\n\x07tenants\x18\x05 \x03(\x0b\x32%.threenines.collector.v1.TenantStatus\x12\x17\n\x0fstore_reachable\x18\x06 \x01(\x08\"\xbb\x02\n\x11ListSeriesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06metric\x18\x04 \x01(\t\x12N\n\nattributes\x18\x05 \x03(\x0b\x32:.threenines.collector.v1.ListSeriesRequest.AttributesEntry\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"^\n\x12ListSeriesResponse\x12/\n\x06series\x18\x01 \x03(\x0b\x32\x1f.threenines.collector.v1.Series\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x15GetTenantUsageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"}\n\x15SetTenantQuotaRequest\x12\x33\n\x05quota\x18\x01 \x01(\x0b\x32$.threenines.collector.v1.TenantQuota\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"m\n\x13\x43reateTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12/\n\x06tenant\x18\x02 \x01(\x0b\x32\x1f.threenines.collector.v1.Tenant\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"e\n\x12\x43reateTokenRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12-\n\x05token\x18\x02 \x01(\x0b\x32\x1e.threenines.collector.v1.Token\x12\x10\n\x08token_id\x18\x03 \x01(\t\"\"\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"a\n\x11ListTokensRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x15\n\rshow_inactive\x18\x04 \x01(\x08\"]\n\x12ListTokensResponse\x12.\n\x06tokens\x18\x01 \x03(\x0b\x32\x1e.threenines.collector.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xab\x06\n\x10\x43ollectorService\x12\x62\n\tGetStatus\x12).threenines.collector.v1.GetStatusRequest\x1a*.threenines.collector.v1.GetStatusResponse\x12\x65\n\nListSeries\x12*.threenines.collector.v1.ListSeriesRequest\x1a+.threenines.collector.v1.ListSeriesResponse\x12\x66\n\x0eGetTenantUsage\x12..threenines.collector.v1.GetTenantUsageRequest\x1a$.threenines.collector.v1.TenantUsage\x12\x66\n\x0eSetTenantQuota\x12..threenines.collector.v1.SetTenantQuotaRequest\x1a$.threenines.collector.v1.TenantQuota\x12]\n\x0c\x43reateTenant\x12,.threenines.collector.v1.CreateTenantRequest\x1a\x1f.threenines.collector.v1.Tenant\x12Z\n\x0b\x43reateToken\x12+.threenines.collector.v1.CreateTokenRequest\x1a\x1e.threenines.collector.v1.Token\x12Z\n\x0bRevokeToken\x12+.threenines.collector.v1.RevokeTokenRequest\x1a\x1e.threenines.collector.v1.Token\x12\x65\n\nListTokens\x12*.threenines.collector.v1.ListTokensRequest\x1a+.threenines.collector.v1.ListTokensResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/threenines/collector/v1/collector_service.proto\x12\x17threenines.collector.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'threenines/collector/v1/collector.proto\"\"\n\x10GetStatusRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"\x91\x02\n\x11GetStatusResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12-\n\tread_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x63ount_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x07streams\x18\x04 \x03(\x0b\x32%.threenines.collector.v1.StreamStatus\x12\x36\n\x07tenants\x18\x05 \x03(\x0b\x32%.threenines.collector.v1.TenantStatus\x12\x17\n\x0fstore_reachable\x18\x06 \x01(\x08\"\xbb\x02\n\x11ListSeriesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06metric\x18\x04 \x01(\t\x12N\n\nattributes\x18\x05 \x03(\x0b\x32:.threenines.collector.v1.ListSeriesRequest.AttributesEntry\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"^\n\x12ListSeriesResponse\x12/\n\x06series\x18\x01 \x03(\x0b\x32\x1f.threenines.collector.v1.Series\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe0\x02\n\x1aListAttributeValuesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tattribute\x18\x04 \x01(\t\x12\x0e\n\x06metric\x18\x05 \x01(\t\x12W\n\nattributes\x18\x06 \x03(\x0b\x32\x43.threenines.collector.v1.ListAttributeValuesRequest.AttributesEntry\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"F\n\x1bListAttributeValuesResponse\x12\x0e\n\x06values\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x96\x01\n\x15GetTenantUsageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttop_count\x18\x04 \x01(\x05\"}\n\x15SetTenantQuotaRequest\x12\x33\n\x05quota\x18\x01 \x01(\x0b\x32$.threenines.collector.v1.TenantQuota\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"m\n\x13\x43reateTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12/\n\x06tenant\x18\x02 \x01(\x0b\x32\x1f.threenines.collector.v1.Tenant\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"e\n\x12\x43reateTokenRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12-\n\x05token\x18\x02 \x01(\x0b\x32\x1e.threenines.collector.v1.Token\x12\x10\n\x08token_id\x18\x03 \x01(\t\"\"\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"a\n\x11ListTokensRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x15\n\rshow_inactive\x18\x04 \x01(\x08\"]\n\x12ListTokensResponse\x12.\n\x06tokens\x18\x01 \x03(\x0b\x32\x1e.threenines.collector.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xae\x07\n\x10\x43ollectorService\x12\x62\n\tGetStatus\x12).threenines.collector.v1.GetStatusRequest\x1a*.threenines.collector.v1.GetStatusResponse\x12\x65\n\nListSeries\x12*.threenines.collector.v1.ListSeriesRequest\x1a+.threenines.collector.v1.ListSeriesResponse\x12\x80\x01\n\x13ListAttributeValues\x12\x33.threenines.collector.v1.ListAttributeValuesRequest\x1a\x34.threenines.collector.v1.ListAttributeValuesResponse\x12\x66\n\x0eGetTenantUsage\x12..threenines.collector.v1.GetTenantUsageRequest\x1a$.threenines.collector.v1.TenantUsage\x12\x66\n\x0eSetTenantQuota\x12..threenines.collector.v1.SetTenantQuotaRequest\x1a$.threenines.collector.v1.TenantQuota\x12]\n\x0c\x43reateTenant\x12,.threenines.collector.v1.CreateTenantRequest\x1a\x1f.threenines.collector.v1.Tenant\x12Z\n\x0b\x43reateToken\x12+.threenines.collector.v1.CreateTokenRequest\x1a\x1e.threenines.collector.v1.Token\x12Z\n\x0bRevokeToken\x12+.threenines.collector.v1.RevokeTokenRequest\x1a\x1e.threenines.collector.v1.Token\x12\x65\n\nListTokens\x12*.threenines.collector.v1.ListTokensRequest\x1a+.threenines.collector.v1.ListTokensResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTSERIESREQUEST_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_LISTSERIESREQUEST_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_LISTATTRIBUTEVALUESREQUEST_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_LISTATTRIBUTEVALUESREQUEST_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_GETSTATUSREQUEST']._serialized_start=184
   _globals['_GETSTATUSREQUEST']._serialized_end=218
   _globals['_GETSTATUSRESPONSE']._serialized_start=221
@@ -46,20 +48,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSERIESREQUEST_ATTRIBUTESENTRY']._serialized_end=812
   _globals['_LISTSERIESRESPONSE']._serialized_start=814
   _globals['_LISTSERIESRESPONSE']._serialized_end=908
-  _globals['_GETTENANTUSAGEREQUEST']._serialized_start=911
-  _globals['_GETTENANTUSAGEREQUEST']._serialized_end=1042
-  _globals['_SETTENANTQUOTAREQUEST']._serialized_start=1044
-  _globals['_SETTENANTQUOTAREQUEST']._serialized_end=1169
-  _globals['_CREATETENANTREQUEST']._serialized_start=1171
-  _globals['_CREATETENANTREQUEST']._serialized_end=1280
-  _globals['_CREATETOKENREQUEST']._serialized_start=1282
-  _globals['_CREATETOKENREQUEST']._serialized_end=1383
-  _globals['_REVOKETOKENREQUEST']._serialized_start=1385
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1419
-  _globals['_LISTTOKENSREQUEST']._serialized_start=1421
-  _globals['_LISTTOKENSREQUEST']._serialized_end=1518
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=1520
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=1613
-  _globals['_COLLECTORSERVICE']._serialized_start=1616
-  _globals['_COLLECTORSERVICE']._serialized_end=2427
+  _globals['_LISTATTRIBUTEVALUESREQUEST']._serialized_start=911
+  _globals['_LISTATTRIBUTEVALUESREQUEST']._serialized_end=1263
+  _globals['_LISTATTRIBUTEVALUESREQUEST_ATTRIBUTESENTRY']._serialized_start=763
+  _globals['_LISTATTRIBUTEVALUESREQUEST_ATTRIBUTESENTRY']._serialized_end=812
+  _globals['_LISTATTRIBUTEVALUESRESPONSE']._serialized_start=1265
+  _globals['_LISTATTRIBUTEVALUESRESPONSE']._serialized_end=1335
+  _globals['_GETTENANTUSAGEREQUEST']._serialized_start=1338
+  _globals['_GETTENANTUSAGEREQUEST']._serialized_end=1488
+  _globals['_SETTENANTQUOTAREQUEST']._serialized_start=1490
+  _globals['_SETTENANTQUOTAREQUEST']._serialized_end=1615
+  _globals['_CREATETENANTREQUEST']._serialized_start=1617
+  _globals['_CREATETENANTREQUEST']._serialized_end=1726
+  _globals['_CREATETOKENREQUEST']._serialized_start=1728
+  _globals['_CREATETOKENREQUEST']._serialized_end=1829
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1831
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1865
+  _globals['_LISTTOKENSREQUEST']._serialized_start=1867
+  _globals['_LISTTOKENSREQUEST']._serialized_end=1964
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=1966
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=2059
+  _globals['_COLLECTORSERVICE']._serialized_start=2062
+  _globals['_COLLECTORSERVICE']._serialized_end=3004
 # @@protoc_insertion_point(module_scope)

@@ -48,6 +48,11 @@ class CollectorServiceStub:
                 request_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListSeriesRequest.SerializeToString,
                 response_deserializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListSeriesResponse.FromString,
                 _registered_method=True)
+        self.ListAttributeValues = channel.unary_unary(
+                '/threenines.collector.v1.CollectorService/ListAttributeValues',
+                request_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListAttributeValuesRequest.SerializeToString,
+                response_deserializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListAttributeValuesResponse.FromString,
+                _registered_method=True)
         self.GetTenantUsage = channel.unary_unary(
                 '/threenines.collector.v1.CollectorService/GetTenantUsage',
                 request_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.GetTenantUsageRequest.SerializeToString,
@@ -101,15 +106,24 @@ class CollectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAttributeValues(self, request, context):
+        """Lists the distinct values of one attribute over the series of a range, sorted. Looks at whole
+        days (UTC): a value of a series that was seen on a day of the range counts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTenantUsage(self, request, context):
-        """What a tenant sent in a range of log time.
+        """What a tenant stored in a range, its quota, and which metrics and attributes make its series many.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetTenantQuota(self, request, context):
-        """Changes a tenant's quota and returns the new one. Role ADMIN.
+        """Changes a tenant's quota and returns the new one. NOT_FOUND when there is no such tenant, ABORTED
+        when somebody changed it at the same time. Role ADMIN of the platform, not of the tenant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,6 +169,11 @@ def add_CollectorServiceServicer_to_server(servicer, server):
                     servicer.ListSeries,
                     request_deserializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListSeriesRequest.FromString,
                     response_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListSeriesResponse.SerializeToString,
+            ),
+            'ListAttributeValues': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAttributeValues,
+                    request_deserializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListAttributeValuesRequest.FromString,
+                    response_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListAttributeValuesResponse.SerializeToString,
             ),
             'GetTenantUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTenantUsage,
@@ -244,6 +263,33 @@ class CollectorService:
             '/threenines.collector.v1.CollectorService/ListSeries',
             threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListSeriesRequest.SerializeToString,
             threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListSeriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAttributeValues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threenines.collector.v1.CollectorService/ListAttributeValues',
+            threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListAttributeValuesRequest.SerializeToString,
+            threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListAttributeValuesResponse.FromString,
             options,
             channel_credentials,
             insecure,

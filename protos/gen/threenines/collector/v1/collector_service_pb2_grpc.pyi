@@ -43,10 +43,16 @@ class CollectorServiceStub:
     """
     ListSeries: _grpc.UnaryUnaryMultiCallable[_collector_service_pb2.ListSeriesRequest, _collector_service_pb2.ListSeriesResponse]
     """Lists the series that had points in a range, ordered by metric and id."""
+    ListAttributeValues: _grpc.UnaryUnaryMultiCallable[_collector_service_pb2.ListAttributeValuesRequest, _collector_service_pb2.ListAttributeValuesResponse]
+    """Lists the distinct values of one attribute over the series of a range, sorted. Looks at whole
+    days (UTC): a value of a series that was seen on a day of the range counts.
+    """
     GetTenantUsage: _grpc.UnaryUnaryMultiCallable[_collector_service_pb2.GetTenantUsageRequest, _collector_pb2.TenantUsage]
-    """What a tenant sent in a range of log time."""
+    """What a tenant stored in a range, its quota, and which metrics and attributes make its series many."""
     SetTenantQuota: _grpc.UnaryUnaryMultiCallable[_collector_service_pb2.SetTenantQuotaRequest, _collector_pb2.TenantQuota]
-    """Changes a tenant's quota and returns the new one. Role ADMIN."""
+    """Changes a tenant's quota and returns the new one. NOT_FOUND when there is no such tenant, ABORTED
+    when somebody changed it at the same time. Role ADMIN of the platform, not of the tenant.
+    """
     CreateTenant: _grpc.UnaryUnaryMultiCallable[_collector_service_pb2.CreateTenantRequest, _collector_pb2.Tenant]
     """Creates a tenant. ALREADY_EXISTS when the id is taken. Role ADMIN."""
     CreateToken: _grpc.UnaryUnaryMultiCallable[_collector_service_pb2.CreateTokenRequest, _collector_pb2.Token]
@@ -70,10 +76,16 @@ class CollectorServiceAsyncStub(CollectorServiceStub):
     """
     ListSeries: _aio.UnaryUnaryMultiCallable[_collector_service_pb2.ListSeriesRequest, _collector_service_pb2.ListSeriesResponse]  # type: ignore[assignment]
     """Lists the series that had points in a range, ordered by metric and id."""
+    ListAttributeValues: _aio.UnaryUnaryMultiCallable[_collector_service_pb2.ListAttributeValuesRequest, _collector_service_pb2.ListAttributeValuesResponse]  # type: ignore[assignment]
+    """Lists the distinct values of one attribute over the series of a range, sorted. Looks at whole
+    days (UTC): a value of a series that was seen on a day of the range counts.
+    """
     GetTenantUsage: _aio.UnaryUnaryMultiCallable[_collector_service_pb2.GetTenantUsageRequest, _collector_pb2.TenantUsage]  # type: ignore[assignment]
-    """What a tenant sent in a range of log time."""
+    """What a tenant stored in a range, its quota, and which metrics and attributes make its series many."""
     SetTenantQuota: _aio.UnaryUnaryMultiCallable[_collector_service_pb2.SetTenantQuotaRequest, _collector_pb2.TenantQuota]  # type: ignore[assignment]
-    """Changes a tenant's quota and returns the new one. Role ADMIN."""
+    """Changes a tenant's quota and returns the new one. NOT_FOUND when there is no such tenant, ABORTED
+    when somebody changed it at the same time. Role ADMIN of the platform, not of the tenant.
+    """
     CreateTenant: _aio.UnaryUnaryMultiCallable[_collector_service_pb2.CreateTenantRequest, _collector_pb2.Tenant]  # type: ignore[assignment]
     """Creates a tenant. ALREADY_EXISTS when the id is taken. Role ADMIN."""
     CreateToken: _aio.UnaryUnaryMultiCallable[_collector_service_pb2.CreateTokenRequest, _collector_pb2.Token]  # type: ignore[assignment]
@@ -108,12 +120,22 @@ class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the series that had points in a range, ordered by metric and id."""
 
     @_abc_1.abstractmethod
+    def ListAttributeValues(
+        self,
+        request: _collector_service_pb2.ListAttributeValuesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collector_service_pb2.ListAttributeValuesResponse, _abc.Awaitable[_collector_service_pb2.ListAttributeValuesResponse]]:
+        """Lists the distinct values of one attribute over the series of a range, sorted. Looks at whole
+        days (UTC): a value of a series that was seen on a day of the range counts.
+        """
+
+    @_abc_1.abstractmethod
     def GetTenantUsage(
         self,
         request: _collector_service_pb2.GetTenantUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collector_pb2.TenantUsage, _abc.Awaitable[_collector_pb2.TenantUsage]]:
-        """What a tenant sent in a range of log time."""
+        """What a tenant stored in a range, its quota, and which metrics and attributes make its series many."""
 
     @_abc_1.abstractmethod
     def SetTenantQuota(
@@ -121,7 +143,9 @@ class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collector_service_pb2.SetTenantQuotaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collector_pb2.TenantQuota, _abc.Awaitable[_collector_pb2.TenantQuota]]:
-        """Changes a tenant's quota and returns the new one. Role ADMIN."""
+        """Changes a tenant's quota and returns the new one. NOT_FOUND when there is no such tenant, ABORTED
+        when somebody changed it at the same time. Role ADMIN of the platform, not of the tenant.
+        """
 
     @_abc_1.abstractmethod
     def CreateTenant(
