@@ -8,7 +8,9 @@ import socket
 
 from services.collector.admission import Admission
 from services.collector.clickhouse import ClickHousePointStore
+from services.collector.clickhouse_read import ClickHouseReader
 from services.collector.config import CollectorConfig
+from services.collector.list_series import SeriesLister
 from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
 from services.collector.otlp_http_server import HttpLimits, HttpServer
 from services.collector.otlp_servicer import SERVICE_NAME as OTLP_SERVICE
@@ -67,6 +69,7 @@ class Collector:
         )
         self.admission = Admission(config.admission, self.telemetry.counters)
         self.store = ClickHousePointStore(database, clock)
+        self.reader = ClickHouseReader(database)
         self.tallies = Tallies(self.telemetry.counters, since_ns=clock.now_ns())
         self.keeper = TallyKeeper(engine.kv, self.tallies, region=settings.region)
         self.health = HealthRegistry(clock)
@@ -145,7 +148,10 @@ class Collector:
         tenants = Tenants(
             log=self.engine.log, feed=self.feed, clock=self.clock, random_bytes=secrets.token_bytes
         )
-        return CollectorServicer(status=status, tenants=tenants)  # type: ignore[abstract]  # in the stubs only
+        series = SeriesLister(self.reader, status.watermark_ns)
+        return CollectorServicer(  # type: ignore[abstract]  # in the stubs only
+            status=status, tenants=tenants, series=series
+        )
 
     def _writer(self) -> WriterRunner:
         region = self.config.settings.region

@@ -4,7 +4,8 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from services.collector import convert
+from services.collector import convert, convert_series
+from services.collector.list_series import SeriesLister
 from services.collector.status import StatusReporter
 from services.collector.tenants import Tenants, own_tenant
 from threenines.collector.v1 import collector_pb2, collector_service_pb2, collector_service_pb2_grpc
@@ -15,9 +16,10 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
     """The administration of the collector."""
 
-    def __init__(self, *, status: StatusReporter, tenants: Tenants) -> None:
+    def __init__(self, *, status: StatusReporter, tenants: Tenants, series: SeriesLister) -> None:
         self._status = status
         self._tenants = tenants
+        self._series = series
 
     async def GetStatus(
         self, request: collector_service_pb2.GetStatusRequest, _context: Context
@@ -25,6 +27,20 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         """How far the log is written, and the counts."""
         tenant = convert.tenant_from_name(request.tenant, field="tenant") if request.tenant else None
         return convert.status_to_proto(await self._status.report(tenant))
+
+    async def ListSeries(
+        self, request: collector_service_pb2.ListSeriesRequest, _context: Context
+    ) -> collector_service_pb2.ListSeriesResponse:
+        """List the series that had points in a range."""
+        asked = convert_series.request_from_proto(request, _parent(request.parent))
+        return convert_series.page_to_proto(asked.tenant, await self._series.series(asked))
+
+    async def ListAttributeValues(
+        self, request: collector_service_pb2.ListAttributeValuesRequest, _context: Context
+    ) -> collector_service_pb2.ListAttributeValuesResponse:
+        """List the values of an attribute."""
+        asked = convert_series.request_from_proto(request, _parent(request.parent))
+        return convert_series.values_to_proto(await self._series.values(asked, request.attribute))
 
     async def CreateTenant(
         self, request: collector_service_pb2.CreateTenantRequest, _context: Context

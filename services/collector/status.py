@@ -85,6 +85,16 @@ class StatusReporter:
             store_reachable=await self._store_reachable(),
         )
 
+    async def watermark_ns(self) -> int:
+        """Log time of the last completed batch, Unix nanoseconds; before the first, the clock's time.
+
+        Raises:
+            Unavailable: the log does not answer.
+        """
+        position = await self._position((await self._log.stream_info(OTLP)).created_ns)
+        known = 0 if position is None else position.log_time_ns
+        return known or self._clock.now_ns()
+
     async def _store_reachable(self) -> bool:
         try:
             async with asyncio.timeout(_PROBE_S):
