@@ -4,7 +4,8 @@ InvalidArgument
 |-- Undecodable           the bytes are no OTLP metrics request
 `-- PointTooLarge         one point alone is over the limit of a record
 ResourceExhausted
-`-- RequestTooLarge       over the size limit after decompression; a retry cannot help
+|-- RequestTooLarge       over the size limit after decompression; a retry cannot help
+`-- RateExceeded          the tenant's rate is used up; right to send again after the delay
 FailedPrecondition
 `-- BatchMismatch         the store holds part of a batch, which cannot be: stop, do not guess
 ThreeninesError
@@ -30,6 +31,12 @@ class RequestTooLarge(ResourceExhausted):
     """Over the size limit after decompression; a retry cannot help."""
 
     default_reason = "REQUEST_TOO_LARGE"
+
+
+class RateExceeded(ResourceExhausted):
+    """The tenant's rate is used up; sending again after the delay is right."""
+
+    default_reason = "RATE_LIMIT"
 
 
 class BatchMismatch(FailedPrecondition):

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar, cast
 from services.common.clock import Clock
 from services.common.config_entries import Change, decode, encode, message_id, subject_for
 from services.common.documents import Document, DocumentSpec, Kind
-from services.common.errors import InvalidArgument, ThreeninesError, Unavailable
+from services.common.errors import Aborted, InvalidArgument, ThreeninesError, Unavailable
 from services.common.log_port import Entry, Log
 
 _logger = logging.getLogger(__name__)
@@ -178,18 +178,22 @@ class ConfigFeed:
             self._moved.notify_all()
 
 
-async def put_document(log: Log, document: Document, *, actor: str, clock: Clock) -> Applied:
+async def put_document(
+    log: Log, document: Document, *, actor: str, clock: Clock, expected_seq: int | None = None
+) -> Applied:
     """Put a document into the CONFIG stream unless it is there exactly so already.
+
+    With `expected_seq` only on top of that record (0: none), which the caller has read.
 
     Raises:
         InvalidArgument: NOT_APPLICABLE; Platform documents are read from the file by `up`.
-        Aborted: FENCED; somebody changed the document at the same time.
+        Aborted: FENCED; somebody changed the document at the same time, or since it was read.
         Unavailable: LOG_UNAVAILABLE, LOG_FULL.
     """
     if document.kind is Kind.PLATFORM:
         raise InvalidArgument("a Platform document is not applied: give it to `up`", reason="NOT_APPLICABLE")
     change = Change(document.kind, document.tenant, document.name, document, actor, clock.now_ns())
-    return await _put(log, change)
+    return await _put(log, change, expected_seq)
 
 
 async def apply_document(log: Log, document: Document, *, actor: str, clock: Clock) -> int:
@@ -204,10 +208,12 @@ async def delete_document(
     return await _put(log, Change(*key, None, actor, clock.now_ns()))
 
 
-async def _put(log: Log, change: Change) -> Applied:
+async def _put(log: Log, change: Change, expected_seq: int | None = None) -> Applied:
     subject = subject_for(*change.key)
     last = await log.last_entry(_STREAM, subject)
     last_seq = 0 if last is None else last.seq
+    if expected_seq not in (None, last_seq):
+        raise Aborted("the document changed since it was read", reason="FENCED", next_step="Read it again.")
     if _unchanged(last, change):
         return Applied(last_seq, changed=False)
     ack = await log.append(

@@ -16,7 +16,13 @@ from services.common.documents_check import cross_check
 from services.common.documents_contract import ContractSpec
 from services.common.documents_errors import DocumentError, DocumentErrors
 from services.common.documents_model import Document, DocumentSpec, Kind
-from services.common.documents_platform import MaintenanceWindowSpec, PlatformSpec, TenantSpec, TokenSpec
+from services.common.documents_platform import (
+    MaintenanceWindowSpec,
+    PlatformSpec,
+    QuotaSpec,
+    TenantSpec,
+    TokenSpec,
+)
 from services.common.documents_values import ALL_TENANTS, Name, TenantId
 from services.common.documents_yaml import RawDocument, literal_secrets, read_yaml
 
@@ -37,6 +43,7 @@ _SPECS: Mapping[Kind, TypeAdapter[Any]] = {
     Kind.RECEIVER: TypeAdapter(ReceiverSpec),
     Kind.MAINTENANCE_WINDOW: TypeAdapter(MaintenanceWindowSpec),
     Kind.PLATFORM: TypeAdapter(PlatformSpec),
+    Kind.QUOTA: TypeAdapter(QuotaSpec),
     Kind.TOKEN: TypeAdapter(TokenSpec),
 }
 # These belong to the platform and not to one client.

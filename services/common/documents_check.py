@@ -10,6 +10,7 @@ from services.common.documents_alerting import BurnRateRule, OutageRule
 from services.common.documents_contract import AvailabilityObjective, ContractSpec, LatencyObjective
 from services.common.documents_errors import DocumentError
 from services.common.documents_model import Document, Kind
+from services.common.documents_platform import QUOTA_NAME
 from services.common.documents_values import ALL_TENANTS
 from services.common.documents_yaml import RawDocument
 
@@ -80,6 +81,8 @@ def _wrong(document: Document, everything: dict[_Key, Document]) -> Iterator[tup
     tenant = document.tenant
     if tenant not in (None, ALL_TENANTS) and (Kind.TENANT, None, tenant) not in everything:
         yield "metadata.tenant", f"there is no Tenant {tenant}"
+    if document.kind is Kind.QUOTA and document.name != QUOTA_NAME:
+        yield "metadata.name", f"the quota of a tenant is named {QUOTA_NAME}"
     if isinstance(document.spec, OutageRule | BurnRateRule):
         yield from _wrong_rule(document.spec, tenant, everything)
 

@@ -6,7 +6,13 @@ from typing import TypeAlias
 
 from services.common.documents_alerting import BurnRateRule, OutageRule, ReceiverSpec
 from services.common.documents_contract import ContractSpec
-from services.common.documents_platform import MaintenanceWindowSpec, PlatformSpec, TenantSpec, TokenSpec
+from services.common.documents_platform import (
+    MaintenanceWindowSpec,
+    PlatformSpec,
+    QuotaSpec,
+    TenantSpec,
+    TokenSpec,
+)
 
 
 class Kind(StrEnum):
@@ -18,6 +24,7 @@ class Kind(StrEnum):
     RECEIVER = "Receiver"
     MAINTENANCE_WINDOW = "MaintenanceWindow"
     PLATFORM = "Platform"
+    QUOTA = "Quota"
     TOKEN = "Token"  # noqa: S105 - the name of a kind
 
 
@@ -29,6 +36,7 @@ DocumentSpec: TypeAlias = (
     | ReceiverSpec
     | MaintenanceWindowSpec
     | PlatformSpec
+    | QuotaSpec
     | TokenSpec
 )
 

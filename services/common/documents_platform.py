@@ -1,15 +1,18 @@
-"""`kind: Tenant`, `MaintenanceWindow`, `Token` and `Platform`: who is there, and where things run.
+"""`kind: Tenant`, `Quota`, `MaintenanceWindow`, `Token` and `Platform`: who is there, and where things run.
 
 Tokens are never written in YAML: they are minted by the collector and only their hash is stored.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
-from services.common.documents_values import Name, Spec, TenantId
+from services.common.documents_values import AnyDuration, Duration, Name, Spec, TenantId
+
+MAX_LIMIT = 10**12
+QUOTA_NAME = "quota"
 
 
 def _address(value: str) -> str:
@@ -24,10 +27,50 @@ def _address(value: str) -> str:
 Address = Annotated[str, AfterValidator(_address)]
 
 
+RetentionTable = Literal["points", "histograms", "exp_histograms", "summaries", "exemplars"]
+RETENTION_TABLES: tuple[RetentionTable, ...] = get_args(RetentionTable)
+_DAY_NS = 86_400 * 10**9
+# Points are accepted up to 7 days late; whatever is accepted must be there for a while.
+_MIN_RETENTION_DAYS, _MAX_RETENTION_DAYS = 9, 3650
+
+
+def _whole_days(value: Duration) -> Duration:
+    if value.ns % _DAY_NS or not _MIN_RETENTION_DAYS <= value.ns // _DAY_NS <= _MAX_RETENTION_DAYS:
+        raise ValueError(f"must be whole days from {_MIN_RETENTION_DAYS}d to {_MAX_RETENTION_DAYS}d")
+    return value
+
+
+RetentionTime = Annotated[AnyDuration, AfterValidator(_whole_days)]
+
+
 class TenantSpec(Spec):
-    """A client company."""
+    """A client company; `retention` is how long its raw points are kept, `table_retention` that of
+    single tables. It holds for what is stored after it is applied."""
 
     display_name: str = Field(default="", max_length=200)
+    retention: RetentionTime | None = None
+    table_retention: dict[RetentionTable, RetentionTime] = Field(default_factory=dict)
+
+    def keep_days(self, table: RetentionTable) -> int | None:
+        """Days that rows of a table are kept, None where this document does not say."""
+        said = self.table_retention.get(table, self.retention)
+        return None if said is None else said.ns // _DAY_NS
+
+
+class QuotaSpec(Spec):
+    """How much a tenant may send; 0 is unlimited. A tenant's is named QUOTA_NAME."""
+
+    points_per_second: int = Field(default=0, ge=0, le=MAX_LIMIT)
+    burst_points: int = Field(default=0, ge=0, le=MAX_LIMIT)
+    """Points at once; 0 is ten seconds of the rate."""
+    bytes_per_second: int = Field(default=0, ge=0, le=MAX_LIMIT)
+    active_series: int = Field(default=0, ge=0, le=MAX_LIMIT)
+
+    @model_validator(mode="after")
+    def _burst_holds_a_second(self) -> "QuotaSpec":
+        if 0 < self.burst_points < self.points_per_second:
+            raise ValueError("burst_points: must be at least points_per_second, or 0")
+        return self
 
 
 class MaintenanceWindowSpec(Spec):

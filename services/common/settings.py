@@ -81,6 +81,10 @@ class Settings:
     tls_client_ca_file: Path | None = None
     drain_s: int = 10
     receive_memory_bytes: int = 256 << 20
+    quota_points_per_second: int = 1_000_000
+    quota_burst_points: int = 0
+    quota_bytes_per_second: int = 0
+    quota_active_series: int = 1_000_000
     log_level: LogLevel = LogLevel.INFO
     otlp_endpoint: str | None = None
     otlp_export_interval_ms: int = 60_000
@@ -146,12 +150,20 @@ def _read(reader: EnvironmentReader) -> Settings:
         receive_memory_bytes=reader.integer(
             "THREENINES_RECEIVE_MEMORY_BYTES", 256 << 20, low=1 << 20, high=1 << 40
         ),
+        quota_points_per_second=_limit(reader, "THREENINES_QUOTA_POINTS_PER_SECOND", 1_000_000),
+        quota_burst_points=_limit(reader, "THREENINES_QUOTA_BURST_POINTS", 0),
+        quota_bytes_per_second=_limit(reader, "THREENINES_QUOTA_BYTES_PER_SECOND", 0),
+        quota_active_series=_limit(reader, "THREENINES_QUOTA_ACTIVE_SERIES", 1_000_000),
         log_level=reader.choice("THREENINES_LOG_LEVEL", LogLevel.INFO),
         otlp_endpoint=reader.text("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
         otlp_export_interval_ms=reader.integer(
             "OTEL_METRIC_EXPORT_INTERVAL", 60_000, low=100, high=3_600_000
         ),
     )
+
+
+def _limit(reader: EnvironmentReader, name: str, default: int) -> int:
+    return reader.integer(name, default, low=0, high=10**12)
 
 
 def _check_together(settings: Settings, reader: EnvironmentReader) -> None:
@@ -161,6 +173,8 @@ def _check_together(settings: Settings, reader: EnvironmentReader) -> None:
         reader.problem(missing, "certificate and key belong together: set both or neither")
     if settings.tls_client_ca_file is not None and settings.tls_cert_file is None:
         reader.problem("THREENINES_TLS_CLIENT_CA_FILE", "asks for client certificates, which needs TLS")
+    if 0 < settings.quota_burst_points < settings.quota_points_per_second:
+        reader.problem("THREENINES_QUOTA_BURST_POINTS", "must be at least the points a second, or 0")
     if settings.environment is not Environment.PRODUCTION:
         return
     if settings.auth is AuthMode.NONE:
