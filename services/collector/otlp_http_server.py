@@ -1,7 +1,7 @@
 """The HTTP server under OTLP/HTTP: uvicorn inside this process's event loop, with its own limits.
 
-uvicorn waits for ever for a request that never ends and reads headers of any size; both end here.
-Signals stay with `run_service`, TLS is 1.3 only. Knows no OTLP.
+Signals stay with `run_service`, TLS is 1.3 only, and stopping lets requests under way end. Knows
+no OTLP; what a single connection may do is in `otlp_http_protocol.py`.
 """
 
 import asyncio
@@ -9,33 +9,20 @@ import contextlib
 import logging
 import socket
 import ssl
-from asyncio.events import TimerHandle
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.collector.otlp_http_protocol import HttpLimits as HttpLimits
+from services.collector.otlp_http_protocol import protocol_class
 from services.common.environment import ConfigurationError
 from services.common.settings import Environment, ServerConfig
 from services.common.tls import read_identity
 
 _log = logging.getLogger(__name__)
 
-_MAX_HEADER_BYTES = 64 << 10
 _BACKLOG = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """What a connection may cost."""
-
-    request_timeout_s: float = 40.0
-    """From the first byte of a request, or from the connection, to the request's last byte."""
-    keep_alive_s: float = 75.0
-    """Between two requests; longer than the usual 60 s between two exports."""
-    max_connections: int = 4096
 
 
 class HttpServer:
@@ -54,7 +41,7 @@ class HttpServer:
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
-                http=_protocol_class(limits),
+                http=protocol_class(limits),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -91,63 +78,6 @@ class _QuietServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave signals alone: `run_service` has them."""
         yield
-
-
-def _protocol_class(limits: HttpLimits) -> type[HttpToolsProtocol]:
-    class LimitedProtocol(HttpToolsProtocol):
-        """A connection that ends when a request takes too long to arrive or its head is too large."""
-
-        _deadline: TimerHandle | None = None
-        _head_bytes = 0
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            if len(self.connections) > limits.max_connections:
-                transport.close()
-                return
-            self._start_deadline()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_deadline()
-            super().connection_lost(exc)
-
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self._head_bytes = 0
-            if self._deadline is None:
-                self._start_deadline()
-
-        def on_url(self, url: bytes) -> None:
-            self._count_head(len(url))
-            super().on_url(url)
-
-        def on_header(self, name: bytes, value: bytes) -> None:
-            self._count_head(len(name) + len(value))
-            super().on_header(name, value)
-
-        def on_message_complete(self) -> None:
-            self._stop_deadline()
-            super().on_message_complete()
-
-        def _count_head(self, size: int) -> None:
-            self._head_bytes += size
-            if self._head_bytes > _MAX_HEADER_BYTES:
-                # Inside the parser this means a bad request: 400, and the connection ends.
-                raise ValueError("the head of the request is too large")
-
-        def _start_deadline(self) -> None:
-            self._deadline = self.loop.call_later(limits.request_timeout_s, self._too_slow)
-
-        def _stop_deadline(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-        def _too_slow(self) -> None:
-            self._deadline = None
-            self.transport.close()
-
-    return LimitedProtocol
 
 
 def _bound_socket(listen: str) -> socket.socket:

@@ -27,7 +27,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from services.collector.admission import Admission, AdmissionConfig
 from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
-from services.collector.otlp_http_server import HttpLimits, HttpServer
+from services.collector.otlp_http_protocol import HttpLimits
+from services.collector.otlp_http_server import HttpServer
 from services.collector.otlp_servicer import SERVICE_NAME, add_metrics_service
 from services.collector.receive import ReceiveConfig, Receiver
 from services.collector.record import decode_record

@@ -18,7 +18,7 @@ from google.protobuf import json_format
 from google.rpc import status_pb2
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from services.collector.otlp_http_server import HttpLimits
+from services.collector.otlp_http_protocol import HttpLimits
 from tests.otlp_json_writer import otlp_json
 from tests.otlp_requests import RequestMaker
 from tests.rpc.otlp_doors import (
@@ -353,6 +353,7 @@ async def test_more_connections_than_allowed_are_closed_at_once() -> None:
         b"POST /v1/metrics HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nLarge: " + b"x" * 70_000 + b"\r\n\r\n",
         b"POST /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /v1/metrics HTTP/1.1\r\nEndless: " + b"x" * 300_000,
         b"POST http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
@@ -366,14 +367,19 @@ async def test_what_is_no_request_is_400_or_less(doors: Doors, raw: bytes) -> No
             assert answer == b"" or 400 <= int(answer.split(b" ", 2)[1]) < 500, answer
 
 
-async def test_an_offer_of_another_protocol_is_not_taken_up(doors: Doors) -> None:
-    """As Java's HTTP client sends by itself: the request is served as it stands."""
+@pytest.mark.parametrize("cut", [0, 1, 100])
+async def test_an_offer_of_another_protocol_is_not_taken_up(doors: Doors, cut: int) -> None:
+    """As Java's HTTP client sends by itself: each request is served as it stands, and those behind it."""
     raw = raw_request(8)
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
     async with connection(doors) as (reader, writer):
-        offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
-        writer.write(head_of(doors, f"Content-Length: {len(raw)}", *offer) + raw)
+        head = head_of(doors, f"Content-Length: {len(raw)}", *offer)
+        writer.write(head + raw[:cut])
+        await asyncio.sleep(0.05)
+        writer.write(raw[cut:] + head_of(doors, *offer) + head + raw)
 
-        assert (await read_answer(reader))[0] == 200
+        assert [(await read_answer(reader))[0] for _ in range(3)] == [200, 200, 200]
+    assert (await doors.logged())[-1] == raw
 
 
 async def test_nothing_that_a_client_sends_is_a_500(doors: Doors) -> None:
