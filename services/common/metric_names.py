@@ -17,10 +17,24 @@ CounterName = Literal[
     "collector.points.stored",
     # points skipped because their request was stored before; tenant
     "collector.points.deduplicated",
+    # records of the log, or requests in them, that could not be written; tenant, reason
+    "collector.deadletters",
+    # series that found their id owned by another, each once; tenant
+    "collector.series.collisions",
     # export requests; tenant, outcome
     "collector.requests",
     # requests refused unread because too much is under way; transport, reason
     "collector.requests.refused",
+    # points of requests that failed as a whole, to be sent again; tenant, reason
+    "collector.points.failed",
+    # accepted points that the writer found in the log, resends included; tenant
+    "collector.points.logged",
+    # requests whose rate nobody checked, because the token buckets are away; reason
+    "collector.quota.unchecked",
+    # series let in uncounted, while the owner of the count is away; tenant
+    "collector.series.uncounted",
+    # accepted points in the dead-letter stream, because they could not be written; tenant
+    "collector.points.deadlettered",
     # records appended to the log; none
     "collector.records.appended",
     # batches by outcome: done, skipped, repeated, failed; outcome
@@ -58,8 +72,16 @@ CounterName = Literal[
 GaugeName = Literal[
     # log records not yet written to ClickHouse; none
     "collector.log.lag",
+    # log time up to which everything is stored, Unix seconds; none
+    "collector.watermark",
     # seconds of log time behind the newest record; none
     "collector.watermark.age",
+    # seconds of log time from the oldest to the newest record not yet written; tenant
+    "collector.tenant.lag",
+    # accepted points in the log that are not yet written; tenant
+    "collector.points.unread",
+    # series counted against the quota; tenant
+    "collector.series.active",
     # APPLIED records not yet sliced; none
     "sla.applied.lag",
     # SLICES records not yet evaluated; none

@@ -6,7 +6,7 @@ only (adapters, interceptors, runners), never in models, use-case arithmetic or 
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import CallbackOptions, Histogram, Observation
@@ -86,7 +86,7 @@ class Telemetry:
         reader: MetricReader | None = None,
     ) -> None:
         self.counters = Counters()
-        self._gauges: dict[GaugeName, Callable[[], float | None]] = {}
+        self._gauges: dict[GaugeName, Callable[[], Mapping[Labels, float]]] = {}
         self._histograms: dict[HistogramName, Histogram] = {}
         reader = reader or _exporting_reader(endpoint, export_interval_ms)
         self._provider: MeterProvider | None = None
@@ -102,6 +102,15 @@ class Telemetry:
 
     def gauge(self, name: GaugeName, read: Callable[[], float | None]) -> None:
         """Report `read()` as that gauge at every export; None reports nothing this time."""
+
+        def alone() -> Mapping[Labels, float]:
+            value = read()
+            return {} if value is None else {(): value}
+
+        self._gauges[name] = alone
+
+    def gauges(self, name: GaugeName, read: Callable[[], Mapping[Labels, float]]) -> None:
+        """Report `read()` as that gauge at every export, one value for each label set."""
         self._gauges[name] = read
 
     def record(self, name: HistogramName, value: float, **labels: str) -> None:
@@ -131,8 +140,8 @@ class Telemetry:
 
     def _gauge_reader(self, name: GaugeName) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_options: CallbackOptions) -> Iterable[Observation]:
-            value = self._gauges[name]() if name in self._gauges else None
-            return [] if value is None else [Observation(value)]
+            values = self._gauges[name]() if name in self._gauges else {}
+            return [Observation(value, dict(key)) for key, value in values.items()]
 
         return read
 
