@@ -12,7 +12,7 @@ from services.collector.ports import TableBlock
 from services.common.native_columns import Arrays, CodedStrings, Nullable
 from tests.otlp_requests import TABLES, plain_attributes
 
-_COMMON = ("tenant", "metric_id", "series_id", "ts", "start", "flags", "bits", "batch")
+_COMMON = ("tenant", "metric_id", "series_id", "ts", "start", "flags", "bits", "batch", "keep_days")
 
 
 def block_rows(blocks: Iterable[TableBlock]) -> dict[str, list[tuple[Any, ...]]]:

@@ -17,6 +17,7 @@ from services.collector.otlp_servicer import SERVICE_NAME as OTLP_SERVICE
 from services.collector.otlp_servicer import add_metrics_service
 from services.collector.pause import PauseGate
 from services.collector.receive import Receiver
+from services.collector.retention import Retention
 from services.collector.servicer import CollectorServicer
 from services.collector.status import StatusReporter
 from services.collector.tallies import Tallies, TallyKeeper
@@ -29,6 +30,7 @@ from services.common.auth import Authenticator, TokenTable
 from services.common.clickhouse import Database
 from services.common.clock import SystemClock
 from services.common.config_feed import ConfigFeed
+from services.common.documents_platform import TenantSpec
 from services.common.errors import Unavailable
 from services.common.grpc_health import HealthRegistry
 from services.common.grpc_server import build_server, run_until_signal, serve
@@ -68,6 +70,9 @@ class Collector:
             settings.auth, tokens, settings.admin_token_sha256, environment=settings.environment
         )
         self.admission = Admission(config.admission, self.telemetry.counters)
+        self.retention = Retention()
+        feed.on_change(self._configure)
+        self._configure()
         self.store = ClickHousePointStore(database, clock)
         self.reader = ClickHouseReader(database)
         self.tallies = Tallies(self.telemetry.counters, since_ns=clock.now_ns())
@@ -125,6 +130,9 @@ class Collector:
         )
         return HttpServer(app, self.config.otlp_http, HttpLimits(), drain_s=drain_s)
 
+    def _configure(self) -> None:
+        self.retention.replace(self.feed.specs(TenantSpec))
+
     def _receiver(self) -> Receiver:
         return Receiver(
             log=self.engine.log,
@@ -165,6 +173,7 @@ class Collector:
             config=self.config.write,
             open_positions=lambda name: PositionStore(self.engine.kv, region=region, database=name),
             held=lambda: lease.held,
+            keep_days=self.retention.days,
             wrote=lambda: runner.wrote(),  # noqa: PLW0108 - the runner comes after the writer
         )
         runner = WriterRunner(lease, writer.write_for_ever, self.clock)

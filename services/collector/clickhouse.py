@@ -4,10 +4,10 @@ The only module of this service that knows ClickHouse. Counting the rows of a ba
 tenants on purpose: a batch belongs to the log, not to a tenant, and nothing of a row is returned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.collector.clickhouse_views import create_views
-from services.collector.ports import TableBlock
+from services.collector.ports import IdPlace, TableBlock
 from services.common.clickhouse import Database
 from services.common.clock import Clock
 from services.common.errors import NotFound
@@ -20,6 +20,13 @@ _ATOMIC = {
     "min_insert_block_size_bytes": 10_000_000_000,
     "max_partitions_per_insert_block": 1,
 }
+_OWNERS = """
+SELECT tenant, metric, series_id, any(identity_hash)
+FROM series
+WHERE tenant IN {tenants:Array(String)} AND metric IN {metrics:Array(String)} AND series_id IN {ids:Array(UInt64)}
+GROUP BY tenant, metric, series_id
+"""
+_OWNERS_AT_ONCE = 2000
 _DAY_COLUMN = {"series": "day", "exemplars": "toDate(point_ts)"}
 
 
@@ -75,6 +82,24 @@ class ClickHousePointStore:
             f"SELECT count() FROM {table} WHERE {where}", {"day": day, "batch": batch}
         )
         return int(rows[0][0])
+
+    async def series_owners(self, places: Sequence[IdPlace]) -> Mapping[IdPlace, int]:
+        """See `PointStore.series_owners`."""
+        found: dict[IdPlace, int] = {}
+        for first in range(0, len(places), _OWNERS_AT_ONCE):
+            asked = places[first : first + _OWNERS_AT_ONCE]
+            rows = await self._database.rows(
+                _OWNERS,
+                {
+                    "tenants": sorted({place.tenant for place in asked}),
+                    "metrics": sorted({place.metric for place in asked}),
+                    "ids": [place.series_id for place in asked],
+                },
+            )
+            found.update(
+                {IdPlace(tenant, metric, series_id): owner for tenant, metric, series_id, owner in rows}
+            )
+        return {place: found[place] for place in places if place in found}
 
     async def probe(self) -> None:
         """See `PointStore.probe`."""

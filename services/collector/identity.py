@@ -12,8 +12,7 @@ This module composes and reads those bytes; it knows no columns and no engine.
 """
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,6 +43,8 @@ class SeriesKey(NamedTuple):
     series_id: int
     sender_id: int
     metric_id: int
+    identity_hash: int
+    """A second hash over the same, independent of `series_id`: tells who owns an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +69,22 @@ class SeriesDescription:
     attributes: dict[str, str]
 
 
-class SeriesKeys:
-    """Ids of identities, remembered for the `capacity` used last."""
-
-    def __init__(self, capacity: int = 200_000) -> None:
-        self._capacity = capacity
-        self._known: OrderedDict[tuple[str, bytes], SeriesKey] = OrderedDict()
-
-    def key(self, tenant: str, identity: bytes) -> SeriesKey:
-        """The ids of one series of a tenant."""
-        place = (tenant, identity)
-        if (known := self._known.get(place)) is not None:
-            self._known.move_to_end(place)
-            return known
-        computed = series_key(tenant, identity)
-        self._known[place] = computed
-        if len(self._known) > self._capacity:
-            self._known.popitem(last=False)
-        return computed
-
-
-def series_key(tenant: str, identity: bytes) -> SeriesKey:
-    """The ids of one series of a tenant, computed."""
+def series_key(tenant: str, identity: bytes, hash64: Callable[[bytes], int] | None = None) -> SeriesKey:
+    """The ids of one series of a tenant; `hash64` makes `series_id` where it is given. Another series
+    may have the same: `series_ids.py` decides."""
     message = ResourceMetrics.FromString(identity)
     name = message.scope_metrics[0].metrics[0].name
     _strip(message)
     canonical = message.SerializeToString(deterministic=True)
     sender = message.resource.SerializeToString(deterministic=True)
+    owned = tenant.encode() + b"\0" + canonical
     return SeriesKey(
-        series_id=_hash64(tenant.encode() + b"\0" + canonical),
+        series_id=(hash64 or _hash64)(owned),
         sender_id=_hash64(sender),
         metric_id=metric_id(name),
+        identity_hash=int.from_bytes(
+            hashlib.blake2b(owned, digest_size=8, person=b"identity").digest(), "little"
+        ),
     )
 
 

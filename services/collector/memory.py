@@ -4,13 +4,13 @@ Shipped, not a test double. Faults can be ordered, because what the writer does 
 of its behaviour. Nothing survives the process.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
 
-from services.collector.ports import TableBlock, TableColumn
+from services.collector.ports import IdPlace, TableBlock, TableColumn
 from services.common.errors import Unavailable
 
 
@@ -91,6 +91,20 @@ class MemoryPointStore:
             for block in self._blocks
             if block.table == table and block.day == day and _batch(block) == batch
         )
+
+    async def series_owners(self, places: Sequence[IdPlace]) -> Mapping[IdPlace, int]:
+        """See `PointStore.series_owners`."""
+        self._check()
+        asked, found = set(places), {}
+        for block in self._blocks:
+            if block.table == "series":
+                columns = {one.name: one.data for one in block.columns}
+                owners = zip(
+                    *(columns[name] for name in ("tenant", "metric", "series_id", "identity_hash")),
+                    strict=True,
+                )
+                found.update({IdPlace(*place): owner for *place, owner in owners})
+        return {place: found[place] for place in asked if place in found}
 
     async def probe(self) -> None:
         """See `PointStore.probe`."""

@@ -87,6 +87,7 @@ class PointCounts:
     logged: int = 0
     written: int = 0
     duplicate: int = 0
+    dead_lettered: int = 0
 
     def plus(self, other: "PointCounts") -> "PointCounts":
         """The sum of both."""
@@ -97,6 +98,7 @@ class PointCounts:
             logged=self.logged + other.logged,
             written=self.written + other.written,
             duplicate=self.duplicate + other.duplicate,
+            dead_lettered=self.dead_lettered + other.dead_lettered,
         )
 
 
@@ -123,6 +125,24 @@ class Record:
     tenant: str
     requests: tuple[LoggedRequest, ...] = ()
     tick: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """A record of the log, or one request of it, that cannot be written."""
+
+    seq: int
+    request: int | None
+    """The request's place in its record; None when it is the whole record."""
+    subject: str
+    tenant: str
+    append_ns: int
+    reason: str
+    detail: str
+    points: int
+    """Accepted points in it, as far as its head tells."""
+    data: bytes
+    """The record as the log has it, or the request's own bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +234,10 @@ class StreamReport:
     stored_bytes: int
     limit_bytes: int
     points: PointCounts | None
+    dead_letters: int = 0
+    """Records, or requests in them, that could not be written."""
+    series_collisions: int = 0
+    """Series whose id another one had; both are kept, apart."""
 
 
 @dataclass(frozen=True, slots=True)

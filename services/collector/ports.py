@@ -1,8 +1,8 @@
 """What the collector needs from a store of points. The log's ports are those of `common`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.common.native_columns import Column
 
@@ -29,6 +29,14 @@ class TableBlock:
     rows: int
     columns: tuple[TableColumn, ...]
     counted: bool = True
+
+
+class IdPlace(NamedTuple):
+    """An id of a series; the same id in another metric is another place."""
+
+    tenant: str
+    metric: str
+    series_id: int
 
 
 class PointStore(Protocol):
@@ -62,6 +70,10 @@ class PointStore(Protocol):
 
     async def count(self, table: str, *, day: int, batch: int) -> int:
         """Stored rows of one batch in one table and day, over all tenants."""
+        ...
+
+    async def series_owners(self, places: Sequence[IdPlace]) -> Mapping[IdPlace, int]:
+        """The `identity_hash` of the series that has each id, for those that are stored."""
         ...
 
     async def probe(self) -> None:

@@ -15,7 +15,7 @@ from services.collector.model import (
     TenantReport,
     total,
 )
-from services.collector.record import decode_heads
+from services.collector.poison import readable_heads
 from services.collector.tallies import Tallies
 from services.collector.write_position import Position
 from services.common.auth import Role, current_principal, require_platform, require_tenant
@@ -133,8 +133,8 @@ class StatusReporter:
             if not entries:
                 break
             for entry in entries:
-                record = decode_heads(entry.data)
-                if record.tick:
+                record = readable_heads(entry)
+                if record is None or record.tick:
                     continue
                 accepted = sum(one.point_count - one.rejected_count for one in record.requests)
                 unread.points[record.tenant] = unread.points.get(record.tenant, 0) + accepted
@@ -161,6 +161,8 @@ class StatusReporter:
             stored_bytes=state.bytes,
             limit_bytes=self._limit_bytes,
             points=points,
+            dead_letters=0 if position is None else position.dead_letters,
+            series_collisions=0 if position is None else position.series_collisions,
         )
 
     async def _time_of(self, seq: int, state: StreamState) -> int | None:

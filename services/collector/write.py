@@ -17,10 +17,12 @@ from dataclasses import dataclass
 
 from services.collector.applied import publish_applied
 from services.collector.errors import BatchMismatch
-from services.collector.identity import SeriesKeys
 from services.collector.pause import PauseGate
+from services.collector.poison import DeadLetters
 from services.collector.ports import PointStore, TableBlock
-from services.collector.write_batches import Batch, BatchBuilder, batch_number, cut
+from services.collector.retention import KeepDays, default_keep_days
+from services.collector.series_ids import Owners, SeriesIds
+from services.collector.write_batches import Batch, BatchBuilder, batch_number, cut, lasting_rows
 from services.collector.write_position import BatchState, Position, PositionStore
 from services.collector.write_series import SeriesCache
 from services.collector.write_window import read_past
@@ -75,6 +77,8 @@ class Writer:
         open_positions: Callable[[str], PositionStore],
         held: Callable[[], bool],
         wrote: Callable[[], None] = lambda: None,
+        keep_days: KeepDays = default_keep_days,
+        new_ids: Callable[[], SeriesIds] = SeriesIds,
     ) -> None:
         self._log = log
         self._store = store
@@ -85,7 +89,9 @@ class Writer:
         self._open_positions = open_positions
         self._held = held
         self._wrote = wrote
-        self._keys = SeriesKeys()
+        self._keep_days = keep_days
+        self._new_ids = new_ids
+        self._dead_letters = DeadLetters(log, counters, region=config.region)
         self._remembered: tuple[tuple[str, int, int], _Session] | None = None
         self._started_ns = 0
 
@@ -133,7 +139,7 @@ class Writer:
             session.positions, session.position = positions, position
             return session
         past = await read_past(self._log, written_seq=position.written_seq, log_time_ns=position.log_time_ns)
-        builder = BatchBuilder(past.window, self._keys, SeriesCache())
+        builder = BatchBuilder(past.window, self._new_ids(), SeriesCache(), self._keep_days)
         session = _Session(positions, position, builder, past.log_time_ns)
         self._remembered = (place, session)
         _log.info("writing into %s after %d (%s)", database, position.written_seq, position.state)
@@ -158,9 +164,11 @@ class Writer:
                 await self._clock.sleep(min(left_s, self._config.period_s / 4))
 
     async def _build(self, session: _Session, entries: list[Entry], first: int, last: int) -> Batch:
-        return await asyncio.to_thread(
-            session.builder.build, entries, first_seq=first, last_seq=last, log_time_ns=session.log_time_ns
-        )
+        builder, owners = session.builder, Owners()
+        reading = await asyncio.to_thread(builder.read, entries, log_time_ns=session.log_time_ns)
+        while asked := builder.undecided(reading, owners):
+            owners.add(asked, await self._store.series_owners(asked))
+        return await asyncio.to_thread(builder.build, reading, owners=owners, first_seq=first, last_seq=last)
 
     async def _recover(self, session: _Session) -> None:
         """Bring the recorded range to its end, whatever of it is stored already."""
@@ -200,13 +208,15 @@ class Writer:
             await self._clock.sleep(self._config.gone_poll_s)
 
     async def _stored(self, block: TableBlock, batch: Batch) -> bool:
-        """Whether all rows of the block are stored; False when none is.
+        """Whether all rows of the block are stored; False when none is. Rows past their retention
+        may be gone already.
 
         Raises:
             BatchMismatch: neither.
         """
         found = await self._store.count(block.table, day=block.day, batch=batch_number(batch.first_seq))
-        if found not in (0, block.rows):
+        lasting = lasting_rows(block, now_ns=self._clock.now_ns())
+        if found and not lasting <= found <= block.rows:
             raise BatchMismatch(
                 f"{block.table} of day {day_text(block.day)} holds {found} rows of batch"
                 f" {batch.first_seq}-{batch.last_seq}, which has {block.rows}",
@@ -227,10 +237,14 @@ class Writer:
 
     async def _finish(self, session: _Session, batch: Batch) -> None:
         """Publish, then record; whoever crashes in between publishes again."""
+        incarnation = session.position.incarnation
+        await self._dead_letters.publish(batch.poison, incarnation=incarnation)
         await publish_applied(
             self._log, batch.applied(session.positions.database), region=self._config.region
         )
-        await self._save(session, session.position.done(batch.log_time_ns, batch.counts))
+        done = session.position.done(batch.log_time_ns, batch.counts)
+        found = {"dead_letters": len(batch.poison), "series_collisions": len(batch.moved)}
+        await self._save(session, done.found(**found))
         session.builder.commit(batch)
         session.log_time_ns = batch.log_time_ns
         position = session.position
@@ -240,6 +254,9 @@ class Writer:
         for tenant, counts in batch.counts.items():
             self._counters.add("collector.points.stored", counts.written, tenant=tenant)
             self._counters.add("collector.points.deduplicated", counts.duplicate, tenant=tenant)
+        for moved in batch.moved:
+            _log.warning("series %016x of %s %s is another's id", moved.key.series_id, *moved[:2])
+            self._counters.add("collector.series.collisions", tenant=moved.tenant)
 
     async def _save(self, session: _Session, position: Position) -> None:
         await session.positions.save(position)

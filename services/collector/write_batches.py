@@ -1,8 +1,8 @@
 """A batch: a contiguous range of the log, and everything that follows from it.
 
-`cut` decides where a batch ends, `BatchBuilder.build` what it writes. Both are functions of log
-entries and of the log before them, never of a clock, so a range that was recorded before a crash
-gives the same batch after it. No I/O.
+`cut` decides where a batch ends, `BatchBuilder` what it writes. Both are functions of log entries,
+of the log before them and of what the store says of ids (`series_ids.py`), never of a clock, so a
+range that was recorded before a crash gives the same batch after it. No I/O.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.collector.decode import decode
 from services.collector.dedupe import DedupeWindow, Sighting
-from services.collector.identity import SeriesKeys
-from services.collector.model import Applied, PointCounts, Record, Touched
-from services.collector.ports import TableBlock
-from services.collector.record import decode_heads, decode_record
-from services.collector.validate import unpack_bitmap
+from services.collector.identity import SeriesKey
+from services.collector.model import (
+    MS_IN_DAY,
+    NANOSECONDS_IN_MS,
+    Applied,
+    PointCounts,
+    Poison,
+    Touched,
+)
+from services.collector.poison import poison_of, readable_heads, subject_tenant
+from services.collector.ports import IdPlace, TableBlock
+from services.collector.retention import KeepDays, default_keep_days, expires
+from services.collector.series_ids import Decisions, NewSeries, Owners, SeriesIds, choose
 from services.collector.write_columns import PointFacts, Rows
+from services.collector.write_read import LogReader, Reading, can_be_poison
 from services.collector.write_series import SeriesCache, SeriesDay, seen_series, series_blocks
 from services.common.log_port import Entry
 
@@ -38,9 +46,14 @@ class Batch:
     blocks: tuple[TableBlock, ...]
     touched: tuple[Touched, ...]
     counts: dict[str, PointCounts]
-    """Logged, written and duplicate points by tenant."""
+    """Logged, written, duplicate and dead-lettered points by tenant."""
     sightings: tuple[Sighting, ...]
     series: tuple[SeriesDay, ...]
+    learnt: tuple[tuple[str, bytes, SeriesKey], ...]
+    """Ids that were decided: tenant, identity, key."""
+    poison: tuple[Poison, ...]
+    moved: tuple[NewSeries, ...]
+    """Series that found their id owned by another."""
 
     def applied(self, database: str) -> Applied:
         """The message for everyone downstream."""
@@ -52,11 +65,22 @@ def batch_number(first_seq: int) -> int:
     return first_seq & _LOW_32
 
 
+def lasting_rows(block: TableBlock, *, now_ns: int) -> int:
+    """Rows that no retention has removed at `now_ns`, whatever the store's clock and merges say."""
+    column = next((one.data for one in block.columns if one.name == "keep_days"), None)
+    if not isinstance(column, np.ndarray):
+        return block.rows
+    # A day of grace: the store's clock is another one.
+    tomorrow = now_ns // (MS_IN_DAY * NANOSECONDS_IN_MS) + 1
+    return int(np.count_nonzero(expires(block.day, column.astype(np.int64)) > tomorrow))
+
+
 def cut(entries: Sequence[Entry], *, max_points: int) -> list[Entry]:
     """The longest head of `entries` within `max_points` and the byte limit; at least one entry."""
     points = size = 0
     for place, entry in enumerate(entries):
-        points += sum(request.point_count for request in decode_heads(entry.data).requests)
+        heads = readable_heads(entry)
+        points += sum(request.point_count for request in heads.requests) if heads is not None else 0
         size += len(entry.data)
         if place and (points > max_points or size > MAX_BATCH_BYTES):
             return list(entries[:place])
@@ -66,63 +90,82 @@ def cut(entries: Sequence[Entry], *, max_points: int) -> list[Entry]:
 class BatchBuilder:
     """Builds batches; what it remembers moves only with `commit`."""
 
-    def __init__(self, window: DedupeWindow, keys: SeriesKeys, cache: SeriesCache) -> None:
+    def __init__(
+        self,
+        window: DedupeWindow,
+        ids: SeriesIds,
+        cache: SeriesCache,
+        keep_days: KeepDays = default_keep_days,
+    ) -> None:
         self._window = window
-        self._keys = keys
+        self._ids = ids
         self._cache = cache
+        self._keep_days = keep_days
 
-    def build(self, entries: Sequence[Entry], *, first_seq: int, last_seq: int, log_time_ns: int) -> Batch:
-        """The batch of the log's range `first_seq` to `last_seq`.
+    def read(self, entries: Sequence[Entry], *, log_time_ns: int) -> Reading:
+        """What the log's entries hold; `log_time_ns` is log time before them, Unix nanoseconds."""
+        return LogReader(self._window.look(), self._ids).read(entries, log_time_ns=log_time_ns)
 
-        Args:
-            entries: every entry that the log still has of the range, in order.
-            first_seq, last_seq: the range as recorded.
-            log_time_ns: log time before the range, Unix nanoseconds.
+    def undecided(self, reading: Reading, owners: Owners) -> tuple[IdPlace, ...]:
+        """The ids to ask the store for before `build`; ask again with the answers until empty."""
+        return choose(reading.new_series(), owners).missing
 
-        Raises:
-            CorruptRecord, Undecodable: the log holds what `receive` never wrote.
-        """
-        look = self._window.look()
-        rows = Rows(self._keys, batch=batch_number(first_seq))
-        facts: list[PointFacts] = []
-        counts: dict[str, PointCounts] = {}
-        for entry in entries:
-            log_time_ns = max(log_time_ns, entry.time_ns)
-            record = decode_record(entry.data)
-            tally = counts.setdefault(record.tenant, PointCounts()) if record.requests else PointCounts()
-            for request in record.requests:
-                accepted = request.point_count - request.rejected_count
-                tally.logged += accepted
-                if look.resent(request.request_id, log_time_ns):
-                    tally.duplicate += accepted
-                    continue
-                tally.written += accepted
-                keep = ~unpack_bitmap(request.rejected, request.point_count)
-                facts.append(rows.add(record.tenant, decode(request.raw), keep))
+    def build(self, reading: Reading, *, owners: Owners, first_seq: int, last_seq: int) -> Batch:
+        """The batch of the log's range `first_seq` to `last_seq`, as recorded, from what was read."""
+        decided = choose(reading.new_series(), owners)
+        assert not decided.missing, "every id was asked for"
+        rows = Rows(batch=batch_number(first_seq), keep_days=self._keep_days)
+        facts, learnt = self._add_all(reading, decided, rows)
         seen = seen_series(facts)
         fresh = self._cache.unknown(seen)
-        series = series_blocks(seen, fresh, self._keys, batch=batch_number(first_seq))
+        series = series_blocks(seen, fresh, batch=batch_number(first_seq), keep_days=self._keep_days)
         return Batch(
             first_seq=first_seq,
             last_seq=last_seq,
-            log_time_ns=log_time_ns,
+            log_time_ns=reading.log_time_ns,
             # Series first: whoever sees a point can look up what it means.
             blocks=(*series, *rows.blocks()),
             touched=_touched(facts),
-            counts=counts,
-            sightings=tuple(look.sightings),
+            counts=reading.counts,
+            sightings=tuple(reading.sightings),
             series=tuple(fresh),
+            learnt=tuple(learnt),
+            poison=tuple(reading.poison),
+            moved=decided.moved,
         )
 
     def commit(self, batch: Batch) -> None:
         """Remember a batch whose rows are stored."""
         self._window.commit(batch.sightings)
+        self._ids.remember(batch.learnt)
         self._cache.described(batch.series)
 
-
-def sightings_of(record: Record, log_time_ns: int) -> list[Sighting]:
-    """The request ids of a record, for rebuilding the window."""
-    return [(request.request_id, log_time_ns) for request in record.requests]
+    def _add_all(
+        self, reading: Reading, decided: Decisions, rows: Rows
+    ) -> tuple[list[PointFacts], list[tuple[str, bytes, SeriesKey]]]:
+        """Rows of every request; those that give none are poison, and noted as such."""
+        facts: list[PointFacts] = []
+        learnt: list[tuple[str, bytes, SeriesKey]] = []
+        for one in reading.requests:
+            tenant, series = subject_tenant(one.entry), one.decoded.series
+            tally, accepted = reading.tally(tenant), int(one.keep.sum())
+            for place in one.new:
+                one.keys[place] = decided.keys[NewSeries(tenant, series.metric[place], one.keys[place])]
+            try:
+                facts.append(rows.add(tenant, one.decoded, one.keep, one.keys))
+            # As in `write_read.py`: a defect of ours that some bytes meet must not stop the others.
+            except Exception as err:
+                if not can_be_poison(err):
+                    raise
+                tally.dead_lettered += accepted
+                data = one.logged.raw
+                reading.poison.append(
+                    poison_of(one.entry, err, request=one.place, points=accepted, data=data)
+                )
+                continue
+            tally.written += accepted
+            learnt += [(tenant, series.identity[place], one.keys[place]) for place in one.new]
+        return facts, learnt
 
 
 def _touched(facts: Sequence[PointFacts]) -> tuple[Touched, ...]:

@@ -5,6 +5,7 @@ can compare what it would write with what the store holds. Order of rows: the ta
 the order in the log.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
 
 from services.collector.attribute_text import attribute_texts
 from services.collector.columns import Decoded
-from services.collector.identity import SeriesKeys
+from services.collector.identity import SeriesKey
 from services.collector.model import (
     I64,
     MS_IN_DAY,
@@ -23,6 +24,7 @@ from services.collector.model import (
     Temporality,
 )
 from services.collector.ports import TableBlock, TableColumn
+from services.collector.retention import KeepDays
 from services.collector.write_arrays import RowColumn, from_decoded, join, take
 from services.common.native_columns import CodedStrings, Maps, NumpyArray
 
@@ -79,8 +81,8 @@ class PointFacts:
     metric_index: I64
     metrics: tuple[str, ...]
     identities: tuple[bytes, ...]
+    keys: tuple[SeriesKey, ...]
     series_index: I64
-    series_id: U64
     ts_ms: I64
     reach_ms: I64
     """The earliest time that the point speaks about: its start for delta, else its time."""
@@ -89,22 +91,30 @@ class PointFacts:
 class Rows:
     """Gathers the rows of a batch, request by request."""
 
-    def __init__(self, keys: SeriesKeys, *, batch: int) -> None:
-        self._keys = keys
+    def __init__(self, *, batch: int, keep_days: KeepDays) -> None:
         self._batch = batch
+        self._keep_days = keep_days
         self._tenants: list[str] = []
         self._parts: dict[str, list[dict[str, RowColumn]]] = {table: [] for table in POINT_TABLES}
 
-    def add(self, tenant: str, decoded: Decoded, accepted: Bools) -> PointFacts:
-        """Take the accepted points of one request."""
-        common = self._common(tenant, decoded)
+    def add(self, tenant: str, decoded: Decoded, accepted: Bools, keys: Sequence[SeriesKey]) -> PointFacts:
+        """Take the accepted points of one request, all of them or, with an error, none.
+
+        `keys` are those of its series, in their order.
+        """
+        common = self._common(decoded, keys)
+        parts: dict[str, dict[str, RowColumn]] = {}
         for table, rows in _tables(decoded).items():
             place = rows["point"]
             assert isinstance(place, np.ndarray)
             chosen = np.flatnonzero(accepted[place])
             if len(chosen):
-                self._parts[table].append(_part(table, common, rows, chosen))
-        return _facts(tenant, decoded, accepted, common)
+                parts[table] = _part(table, common, rows, chosen)
+        facts = _facts(tenant, decoded, accepted, common, keys)
+        self._tenants.append(tenant)
+        for table, part in parts.items():
+            self._parts[table].append(part)
+        return facts
 
     def blocks(self) -> list[TableBlock]:
         """The sorted blocks, in a fixed order of tables and days."""
@@ -129,20 +139,20 @@ class Rows:
                 TableColumn(name, kind, take(rows[name], chosen))
                 for name, kind in COLUMN_TYPES[table].items()
             ]
+            days_kept = np.array([self._keep_days(name, table) for name in names], dtype=np.uint16)
+            columns.append(TableColumn("keep_days", "UInt16", days_kept[tenant[chosen]]))
             if table == "exemplars":
                 columns.append(_filtered_texts(take(rows["filtered_attributes"], chosen)))
             blocks.append(TableBlock(table, int(day), len(chosen), tuple(columns)))
         return blocks
 
-    def _common(self, tenant: str, decoded: Decoded) -> dict[str, RowColumn]:
-        keys = [self._keys.key(tenant, identity) for identity in decoded.series.identity]
+    def _common(self, decoded: Decoded, keys: Sequence[SeriesKey]) -> dict[str, RowColumn]:
         index = decoded.series_index
         equal = (decoded.start_ns == decoded.time_ns) & (decoded.start_ns != 0)
         bits = (decoded.start_ns == 0) * np.uint8(StartBits.ABSENT) + equal * np.uint8(StartBits.EQUALS_TIME)
-        self._tenants.append(tenant)
         points = decoded.point_count
         return {
-            "tenant": np.full(points, len(self._tenants) - 1, dtype=np.int64),
+            "tenant": np.full(points, len(self._tenants), dtype=np.int64),
             "metric_id": np.array([key.metric_id for key in keys], dtype=np.uint32)[index],
             "series_id": np.array([key.series_id for key in keys], dtype=np.uint64)[index],
             "ts": to_ms(decoded.time_ns),
@@ -231,7 +241,13 @@ def _part(
     return part
 
 
-def _facts(tenant: str, decoded: Decoded, accepted: Bools, common: dict[str, RowColumn]) -> PointFacts:
+def _facts(
+    tenant: str,
+    decoded: Decoded,
+    accepted: Bools,
+    common: dict[str, RowColumn],
+    keys: Sequence[SeriesKey],
+) -> PointFacts:
     names = sorted(set(decoded.series.metric))
     places = {name: place for place, name in enumerate(names)}
     metric_of_series = np.array([places[name] for name in decoded.series.metric], dtype=np.int64)
@@ -245,8 +261,8 @@ def _facts(tenant: str, decoded: Decoded, accepted: Bools, common: dict[str, Row
         metric_index=metric_of_series[series],
         metrics=tuple(names),
         identities=decoded.series.identity,
+        keys=tuple(keys),
         series_index=series,
-        series_id=_array(common["series_id"])[accepted].astype(np.uint64, copy=False),
         ts_ms=ts,
         reach_ms=np.where(delta & known, np.minimum(start, ts), ts),
     )

@@ -34,6 +34,8 @@ class Position:
     """The stream's creation time: sequences of another one mean nothing."""
     log_time_ns: int = 0
     counts: Mapping[str, PointCounts] = field(default_factory=dict)
+    dead_letters: int = 0
+    series_collisions: int = 0
 
     @property
     def written_seq(self) -> int:
@@ -56,10 +58,19 @@ class Position:
         }
         return replace(self, state=BatchState.DONE, log_time_ns=log_time_ns, counts=added)
 
+    def found(self, *, dead_letters: int, series_collisions: int) -> "Position":
+        """With what the batch found besides points added."""
+        return replace(
+            self,
+            dead_letters=self.dead_letters + dead_letters,
+            series_collisions=self.series_collisions + series_collisions,
+        )
+
     def to_json(self) -> bytes:
         """As stored."""
         counts = {
-            tenant: [one.logged, one.written, one.duplicate] for tenant, one in sorted(self.counts.items())
+            tenant: [one.logged, one.written, one.duplicate, one.dead_lettered]
+            for tenant, one in sorted(self.counts.items())
         }
         return json.dumps(
             {
@@ -71,6 +82,8 @@ class Position:
                 "incarnation": self.incarnation,
                 "log_time_ns": self.log_time_ns,
                 "counts": counts,
+                "dead_letters": self.dead_letters,
+                "series_collisions": self.series_collisions,
             }
         ).encode()
 
@@ -86,9 +99,11 @@ class Position:
             incarnation=int(kept["incarnation"]),
             log_time_ns=int(kept.get("log_time_ns", 0)),
             counts={
-                tenant: PointCounts(logged=logged, written=written, duplicate=duplicate)
-                for tenant, (logged, written, duplicate) in kept.get("counts", {}).items()
+                tenant: PointCounts(logged=logged, written=written, duplicate=duplicate, dead_lettered=dead)
+                for tenant, (logged, written, duplicate, dead) in kept.get("counts", {}).items()
             },
+            dead_letters=int(kept.get("dead_letters", 0)),
+            series_collisions=int(kept.get("series_collisions", 0)),
         )
 
 
@@ -118,7 +133,14 @@ class PositionStore:
         if entry is None:
             return start
         kept = Position.from_json(entry.value)
-        return kept if kept.incarnation == incarnation else replace(start, counts=kept.counts)
+        if kept.incarnation == incarnation:
+            return kept
+        return replace(
+            start,
+            counts=kept.counts,
+            dead_letters=kept.dead_letters,
+            series_collisions=kept.series_collisions,
+        )
 
     async def save(self, position: Position) -> None:
         """Replace the position that was loaded or saved last.

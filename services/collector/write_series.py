@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.collector.identity import SeriesDescription, SeriesKeys, describe
+from services.collector.identity import SeriesDescription, SeriesKey, describe
 from services.collector.model import MS_IN_DAY
 from services.collector.ports import TableBlock, TableColumn
+from services.collector.retention import KeepDays
 from services.collector.write_columns import PointFacts
 from services.common.native_columns import Column, Maps
 
@@ -21,13 +22,14 @@ _MAP = "Map(String, String)"
 _TYPES = "Enum8('gauge' = 1, 'sum' = 2, 'histogram' = 3, 'exp_histogram' = 4, 'summary' = 5)"
 _TEMPORALITIES = "Enum8('unspecified' = 0, 'delta' = 1, 'cumulative' = 2)"
 
-SeriesDay = tuple[str, int, int]
-"""Tenant, series id, day."""
+SeriesDay = tuple[str, int, int, int]
+"""Tenant, metric id, series id, day."""
 
 
 @dataclass(slots=True)
 class _Seen:
     identity: bytes
+    key: SeriesKey
     first_ms: int
     last_ms: int
 
@@ -63,24 +65,26 @@ def seen_series(facts: Iterable[PointFacts]) -> dict[SeriesDay, _Seen]:
         last = np.full(len(unique), np.iinfo(np.int64).min)
         np.minimum.at(first, inverse.ravel(), one.ts_ms)
         np.maximum.at(last, inverse.ravel(), one.ts_ms)
-        ids = dict(zip(one.series_index.tolist(), one.series_id.tolist(), strict=True))
         for (series, day), low, high in zip(unique.tolist(), first.tolist(), last.tolist(), strict=True):
-            known = seen.setdefault((one.tenant, ids[series], day), _Seen(one.identities[series], low, high))
+            key = one.keys[series]
+            known = seen.setdefault(
+                (one.tenant, key.metric_id, key.series_id, day), _Seen(one.identities[series], key, low, high)
+            )
             known.first_ms, known.last_ms = min(known.first_ms, low), max(known.last_ms, high)
     return seen
 
 
 def series_blocks(
-    seen: dict[SeriesDay, _Seen], wanted: Iterable[SeriesDay], keys: SeriesKeys, *, batch: int
+    seen: dict[SeriesDay, _Seen], wanted: Iterable[SeriesDay], *, batch: int, keep_days: KeepDays
 ) -> list[TableBlock]:
     """Blocks of the table `series` for the wanted series and days, one per day."""
     days: dict[int, list[tuple[SeriesDescription, SeriesDay]]] = {}
     for place in wanted:
-        days.setdefault(place[2], []).append((describe(seen[place].identity), place))
+        days.setdefault(place[3], []).append((describe(seen[place].identity), place))
     blocks: list[TableBlock] = []
     for day in sorted(days):
-        rows = sorted(days[day], key=lambda row: (row[1][0], row[0].metric, row[1][1]))
-        columns = _columns(rows, seen, keys, batch)
+        rows = sorted(days[day], key=lambda row: (row[1][0], row[0].metric, row[1][2]))
+        columns = _columns(rows, seen, batch, keep_days)
         blocks.append(TableBlock("series", day, len(rows), columns, counted=False))
     return blocks
 
@@ -88,12 +92,12 @@ def series_blocks(
 def _columns(
     rows: list[tuple[SeriesDescription, SeriesDay]],
     seen: dict[SeriesDay, _Seen],
-    keys: SeriesKeys,
     batch: int,
+    keep_days: KeepDays,
 ) -> tuple[TableColumn, ...]:
     told = [description for description, _ in rows]
     places = [place for _, place in rows]
-    ids = [keys.key(place[0], seen[place].identity) for place in places]
+    ids = [seen[place].key for place in places]
 
     def column(name: str, kind: str, data: Column) -> TableColumn:
         return TableColumn(name, kind, data)
@@ -104,7 +108,9 @@ def _columns(
         column("metric_id", "UInt32", [key.metric_id for key in ids]),
         column("series_id", "UInt64", [key.series_id for key in ids]),
         column("sender_id", "UInt64", [key.sender_id for key in ids]),
-        column("day", "Date", [place[2] for place in places]),
+        column("identity_hash", "UInt64", [key.identity_hash for key in ids]),
+        column("keep_days", "UInt16", [keep_days(place[0], "series") for place in places]),
+        column("day", "Date", [place[3] for place in places]),
         column("type", _TYPES, [int(one.type) for one in told]),
         column("temporality", _TEMPORALITIES, [int(one.temporality) for one in told]),
         column("monotonic", "Bool", [one.monotonic for one in told]),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.collector.dedupe import DEDUPE_WINDOW_NS, DedupeWindow
 from services.collector.model import NANOSECONDS_IN_S
-from services.collector.record import decode_heads
+from services.collector.poison import readable_heads
 from services.common.log_port import Entry, Log
 from services.common.streams import OTLP
 
@@ -32,7 +32,6 @@ async def read_past(log: Log, *, written_seq: int, log_time_ns: int) -> Past:
 
     Raises:
         Unavailable: the log does not answer.
-        CorruptRecord: a record cannot be read.
     """
     window = DedupeWindow()
     first_seq = await log.first_seq(OTLP)
@@ -48,7 +47,9 @@ async def read_past(log: Log, *, written_seq: int, log_time_ns: int) -> Past:
             break
         for entry in entries:
             running_ns = max(running_ns, entry.time_ns)
-            window.commit((one.request_id, running_ns) for one in decode_heads(entry.data).requests)
+            heads = readable_heads(entry)
+            requests = heads.requests if heads is not None else ()
+            window.commit((one.request_id, running_ns) for one in requests)
         seq = entries[-1].seq + 1
     return Past(window, max(log_time_ns, running_ns))
 

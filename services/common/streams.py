@@ -19,6 +19,7 @@ SLICES = "SLICES"
 ALERTS = "ALERTS"
 NOTIFY = "NOTIFY"
 AUDIT = "AUDIT"
+DEADLETTER = "DEADLETTER"
 
 POSITIONS = "positions"
 LEASES = "leases"
@@ -50,13 +51,14 @@ class StreamSpec:
 
 
 STREAMS = (
-    StreamSpec(OTLP, "otlp.>", 0.70),
+    StreamSpec(OTLP, "otlp.>", 0.69),
     StreamSpec(CONFIG, "config.>", 0.01),
     StreamSpec(APPLIED, "applied.>", 0.04),
     StreamSpec(SLICES, "slices.>", 0.10),
     StreamSpec(ALERTS, "alerts.>", 0.04),
     StreamSpec(NOTIFY, "notify.>", 0.03, Retention.WORK_QUEUE),
     StreamSpec(AUDIT, "audit.>", 0.04),
+    StreamSpec(DEADLETTER, "deadletter.>", 0.01),
 )
 BUCKETS = (POSITIONS, LEASES, ALERT_STATE, CONTROL)
 _BUCKET_SHARE = 0.01

@@ -12,19 +12,16 @@ import pytest
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from services.collector.dedupe import DedupeWindow
 from services.collector.errors import Undecodable
-from services.collector.identity import SeriesKeys
 from services.collector.receive import ReceiveConfig, Receiver
 from services.collector.tallies import Tallies
-from services.collector.write_batches import BatchBuilder
-from services.collector.write_series import SeriesCache
 from services.common.clock import ManualClock
 from services.common.log_memory import MemoryLog
 from services.common.streams import OTLP
 from services.common.telemetry import Counters
 from tests.block_rows import block_rows
 from tests.collector_rows import comparable, stored_rows
+from tests.collector_store import build_batch, new_builder
 from tests.otlp_oracle import acceptance
 from tests.otlp_requests import TABLES, Ledger, RequestMaker, rows_of
 from tests.scenario.collector_stack import collector_stack
@@ -85,7 +82,6 @@ async def test_ten_thousand_damaged_requests_are_read_as_protobuf_reads_them() -
         random_bytes=random.Random(1).randbytes,
         config=ReceiveConfig(),
     )
-    builder = BatchBuilder(DedupeWindow(), SeriesKeys(), SeriesCache())
     ledgers: dict[bytes, Ledger] = {}
     while seen["all"] < _MUTATIONS:
         raw = mutator.mutated()
@@ -109,8 +105,9 @@ async def test_ten_thousand_damaged_requests_are_read_as_protobuf_reads_them() -
 
     last = await log.last_seq(OTLP)
     entries = await log.read(OTLP, 1, max_messages=last, max_bytes=1 << 30)
-    batch = builder.build(entries, first_seq=1, last_seq=last, log_time_ns=0)
+    batch = build_batch(new_builder(), entries)
 
+    assert batch.poison == ()
     rows = block_rows(batch.blocks)
     for table in TABLES:
         assert comparable(rows[table]) == comparable(expected.rows[table])

@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS summaries (
     flags UInt32 CODEC(ZSTD(1)),
     bits UInt8 CODEC(ZSTD(1)),
     batch UInt32 CODEC(DoubleDelta, ZSTD(1)),
+    keep_days UInt16 DEFAULT 30 CODEC(ZSTD(1)),
     count UInt64 CODEC(Delta(8), T64('bit'), ZSTD(1)),
     sum Float64 CODEC(Delta(8), ZSTD(1)),
     quantiles Array(Float64) CODEC(ZSTD(1)),
@@ -19,9 +20,8 @@ CREATE TABLE IF NOT EXISTS summaries (
 ENGINE = MergeTree
 PARTITION BY toDate(ts)
 ORDER BY (tenant, metric_id, series_id, ts)
-TTL toDateTime(ts) + INTERVAL 30 DAY
+TTL toDate(ts) + toIntervalDay(keep_days + 1)
 SETTINGS
     non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1,
-    fsync_part_directory = 1,
-    ttl_only_drop_parts = 1;
+    fsync_part_directory = 1;

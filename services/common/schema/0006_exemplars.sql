@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS exemplars (
     flags UInt32 CODEC(ZSTD(1)),
     bits UInt8 CODEC(ZSTD(1)),
     batch UInt32 CODEC(DoubleDelta, ZSTD(1)),
+    keep_days UInt16 DEFAULT 30 CODEC(ZSTD(1)),
     point_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
     kind Enum8('none' = 0, 'int' = 1, 'double' = 2) CODEC(ZSTD(1)),
     value_int Int64 CODEC(Delta(8), T64('bit'), ZSTD(1)),
@@ -22,9 +23,8 @@ CREATE TABLE IF NOT EXISTS exemplars (
 ENGINE = MergeTree
 PARTITION BY toDate(point_ts)
 ORDER BY (tenant, metric_id, series_id, ts)
-TTL toDateTime(point_ts) + INTERVAL 30 DAY
+TTL toDate(point_ts) + toIntervalDay(keep_days + 1)
 SETTINGS
     non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1,
-    fsync_part_directory = 1,
-    ttl_only_drop_parts = 1;
+    fsync_part_directory = 1;

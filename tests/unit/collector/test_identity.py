@@ -7,7 +7,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ResourceMetrics
 
 from services.collector.decode import decode
-from services.collector.identity import SeriesKeys, describe, metric_id, series_key
+from services.collector.identity import describe, metric_id, series_key
 from services.collector.model import MetricType, Temporality
 from tests.otlp_requests import RequestMaker, any_value, attribute
 
@@ -151,12 +151,3 @@ def test_describes_an_identity() -> None:
     assert (told.resource_schema_url, told.resource_dropped) == ("https://resource", 3)
     assert (told.scope_name, told.scope_version, told.scope_dropped) == ("meter", "1.0", 2)
     assert (told.scope_attributes, told.scope_schema_url) == ({"s": "true"}, "https://scope")
-
-
-def test_remembered_keys_are_the_computed_ones() -> None:
-    keys = SeriesKeys(capacity=1)
-    identity = identity_of(message())
-
-    assert keys.key("acme", identity) == keys.key("acme", identity) == series_key("acme", identity)
-    assert keys.key("beta", identity) == series_key("beta", identity)
-    assert keys.key("acme", identity) == series_key("acme", identity)

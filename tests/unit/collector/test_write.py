@@ -7,18 +7,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.collector.dedupe import DedupeWindow
 from services.collector.errors import BatchMismatch
-from services.collector.identity import SeriesKeys
 from services.collector.memory import InsertFault
 from services.collector.write import Writer
-from services.collector.write_batches import BatchBuilder, cut
+from services.collector.write_batches import cut
 from services.collector.write_position import BatchState
-from services.collector.write_series import SeriesCache
 from services.common.errors import Aborted, Unavailable
 from services.common.streams import APPLIED, CONTROL, OTLP
 from tests.block_rows import block_rows
 from tests.collector_rows import comparable
+from tests.collector_store import build_batch, new_builder
 from tests.otlp_requests import TABLES, Ledger, rows_of
 from tests.unit.collector.writer_bench import DATABASE, WriterBench
 
@@ -314,12 +312,7 @@ async def test_a_batch_is_the_same_when_it_is_read_again() -> None:
     await bench.send(20)
     entries = await bench.engine.log.read(OTLP, 1)
 
-    one, two = (
-        BatchBuilder(DedupeWindow(), SeriesKeys(), SeriesCache()).build(
-            entries, first_seq=1, last_seq=20, log_time_ns=0
-        )
-        for _ in range(2)
-    )
+    one, two = (build_batch(new_builder(), entries) for _ in range(2))
 
     assert repr(one) == repr(two)
     assert len(cut(entries, max_points=1)) == 1

@@ -4,8 +4,6 @@ import time
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from services.collector.dedupe import DedupeWindow
-from services.collector.identity import SeriesKeys
 from services.collector.model import Touched
 from services.collector.receive import ReceiveConfig, judge
 from services.collector.record import encode_requests
@@ -13,6 +11,7 @@ from services.collector.write_batches import Batch, BatchBuilder, batch_number
 from services.collector.write_series import SeriesCache
 from services.common.log_port import Entry
 from tests.block_rows import values
+from tests.collector_store import build_batch, new_builder
 
 _NOW = time.time_ns() // (86_400 * 10**9) * 86_400 * 10**9
 _MS = 10**6
@@ -26,11 +25,11 @@ def batch_of(builder: BatchBuilder, *requests: ExportMetricsServiceRequest, firs
         entries.append(
             Entry(first_seq + place, "otlp.0.acme", _NOW, encode_requests("acme", judged.parts), {})
         )
-    return builder.build(entries, first_seq=first_seq, last_seq=first_seq + len(requests) - 1, log_time_ns=0)
+    return build_batch(builder, entries)
 
 
 def builder() -> BatchBuilder:
-    return BatchBuilder(DedupeWindow(), SeriesKeys(), SeriesCache())
+    return new_builder()
 
 
 def delta(*times: tuple[int, int]) -> ExportMetricsServiceRequest:

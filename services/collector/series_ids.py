@@ -1,0 +1,139 @@
+"""Whose id is it? A 64-bit id belongs to one series of a metric; a second with the same hash gets another.
+
+The first series in the order of the log owns the id that its hash gives. One that comes later and finds
+its id owned takes the first free id of its own list: hash, then hashes of hash and a salt. Who owns what
+is kept in the table `series` (`identity_hash`), so a writer that starts, or has forgotten, asks there when
+it sees a series for the first time, and decides as the one before it:
+
+- A series that the store knows under one of its first two ids keeps it. The second is asked for even
+  when the first is free, since the rows of the first one's owner may have passed their retention.
+- Series rows are stored before the points of their batch, and a batch that is repeated is read from the
+  same records in the same order, so half a batch in the store changes no decision.
+
+Pure: the writer does the asking. No engine, no columns.
+"""
+
+import hashlib
+import struct
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
+
+from services.collector.identity import SeriesKey, series_key
+from services.collector.ports import IdPlace
+
+_SALTED = struct.Struct("<QQI")
+_ASKED_SALTS = 2
+
+
+class NewSeries(NamedTuple):
+    """A series whose id is not decided: `key` has the id that its hash gives."""
+
+    tenant: str
+    metric: str
+    key: SeriesKey
+
+
+@dataclass(slots=True)
+class Owners:
+    """What the store answered: the `identity_hash` that owns an id, None for a free one."""
+
+    known: dict[IdPlace, int | None] = field(default_factory=dict)
+
+    def add(self, asked: Iterable[IdPlace], found: Mapping[IdPlace, int]) -> None:
+        """Take in an answer; what was asked for and not found is free."""
+        for place in asked:
+            self.known[place] = found.get(place)
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The ids of new series. Empty `missing` means decided; else ask for those and choose again."""
+
+    keys: dict[NewSeries, SeriesKey]
+    missing: tuple[IdPlace, ...]
+    moved: tuple[NewSeries, ...]
+    """Those that found their id owned by another, now and not before."""
+
+
+def salted_id(key: SeriesKey, salt: int) -> int:
+    """The id to try after `salt` others were taken; 0 is the hash itself."""
+    if salt == 0:
+        return key.series_id
+    data = _SALTED.pack(key.series_id, key.identity_hash, salt)
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8, person=b"salted").digest(), "little")
+
+
+class SeriesIds:
+    """Decided ids of the series of one database: the `capacity` used last. `hash64` makes ids."""
+
+    def __init__(self, capacity: int = 500_000, hash64: Callable[[bytes], int] | None = None) -> None:
+        self._capacity = capacity
+        self._hash64 = hash64
+        self._decided: OrderedDict[tuple[str, bytes], SeriesKey] = OrderedDict()
+
+    def find(self, tenant: str, identities: Sequence[bytes]) -> tuple[list[SeriesKey], list[int]]:
+        """The keys of a request's series, and the places of those that are not decided: these have
+        the id that their hash gives."""
+        keys: list[SeriesKey] = []
+        new: list[int] = []
+        decided = self._decided
+        for place, identity in enumerate(identities):
+            known = decided.get((tenant, identity))
+            if known is None:
+                known = series_key(tenant, identity, self._hash64)
+                new.append(place)
+            else:
+                decided.move_to_end((tenant, identity))
+            keys.append(known)
+        return keys, new
+
+    def remember(self, decided: Iterable[tuple[str, bytes, SeriesKey]]) -> None:
+        """Keep decisions; call it when the rows of these series are stored."""
+        for tenant, identity, key in decided:
+            self._decided[tenant, identity] = key
+        while len(self._decided) > self._capacity:
+            self._decided.popitem(last=False)
+
+
+def choose(series: Iterable[NewSeries], owners: Owners) -> Decisions:
+    """Ids for new series, in the order given."""
+    keys: dict[NewSeries, SeriesKey] = {}
+    moved: list[NewSeries] = []
+    taken: dict[IdPlace, int] = {}
+    missing: dict[IdPlace, None] = {}
+    for one in series:
+        if one in keys:
+            continue
+        place = _place(one, taken, owners, missing)
+        if place is None:
+            continue
+        keys[one] = one.key._replace(series_id=place.series_id)
+        if place.series_id != one.key.series_id and owners.known[place] is None:
+            moved.append(one)
+        taken[place] = one.key.identity_hash
+    return Decisions(keys, tuple(missing), tuple(moved))
+
+
+def _place(
+    one: NewSeries, taken: dict[IdPlace, int], owners: Owners, missing: dict[IdPlace, None]
+) -> IdPlace | None:
+    """Where a series belongs; None when that is not known yet: `missing` says what to ask."""
+    free: IdPlace | None = None
+    unknown = False
+    for salt in count():
+        if salt >= _ASKED_SALTS and (unknown or free is not None):
+            break
+        place = IdPlace(one.tenant, one.metric, salted_id(one.key, salt))
+        if place not in owners.known:
+            missing[place] = None
+            unknown = True
+            continue
+        owner = taken.get(place, owners.known[place])
+        if owner == one.key.identity_hash:
+            return None if unknown else place
+        if owner is None and free is None:
+            free = place
+    return None if unknown else free

@@ -1,0 +1,139 @@
+"""Log entries to requests that can be written: read back, decoded, resends and poison left out.
+
+A function of the entries, of the log before them and of this release. What follows in
+`write_batches.py` cannot meet bytes that do not fit. No I/O.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from services.collector.columns import Decoded
+from services.collector.decode import decode
+from services.collector.dedupe import DedupeLook, Sighting
+from services.collector.errors import CorruptRecord
+from services.collector.identity import SeriesKey
+from services.collector.model import Bools, LoggedRequest, PointCounts, Poison
+from services.collector.poison import TENANT_MISMATCH, poison_of, readable_heads, subject_tenant
+from services.collector.record import decode_record
+from services.collector.series_ids import NewSeries, SeriesIds
+from services.collector.validate import unpack_bitmap
+from services.common.errors import ThreeninesError
+from services.common.log_port import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """One request to write. `keys` are those of its series; the ones at `new` are not decided."""
+
+    entry: Entry
+    place: int
+    """Its place in the record."""
+    logged: LoggedRequest
+    decoded: Decoded
+    keep: Bools
+    keys: list[SeriesKey]
+    new: list[int]
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a range of the log holds."""
+
+    log_time_ns: int
+    requests: list[ReadRequest] = field(default_factory=list)
+    poison: list[Poison] = field(default_factory=list)
+    counts: dict[str, PointCounts] = field(default_factory=dict)
+    sightings: list[Sighting] = field(default_factory=list)
+
+    def tally(self, tenant: str) -> PointCounts:
+        """The counts of one tenant."""
+        return self.counts.setdefault(tenant, PointCounts())
+
+    def new_series(self) -> Iterator[NewSeries]:
+        """Series whose ids are not decided, in the order of the log."""
+        for one in self.requests:
+            tenant = subject_tenant(one.entry)
+            for place in one.new:
+                yield NewSeries(tenant, one.decoded.series.metric[place], one.keys[place])
+
+
+def can_be_poison(err: Exception) -> bool:
+    """Whether an error can be laid at the bytes' door, and not at this machine's."""
+    return not isinstance(err, MemoryError | OSError)
+
+
+class LogReader:
+    """Reads entries against a view of the window of resends."""
+
+    def __init__(self, look: DedupeLook, ids: SeriesIds, decode: Callable[[bytes], Decoded] = decode) -> None:
+        self._look = look
+        self._ids = ids
+        self._decode = decode
+
+    def read(self, entries: Sequence[Entry], *, log_time_ns: int) -> Reading:
+        """What the entries hold; `log_time_ns` is log time before them."""
+        reading = Reading(log_time_ns)
+        for entry in entries:
+            reading.log_time_ns = max(reading.log_time_ns, entry.time_ns)
+            self._entry(reading, entry)
+        reading.sightings = self._look.sightings
+        return reading
+
+    def _entry(self, reading: Reading, entry: Entry) -> None:
+        heads = readable_heads(entry)
+        failure: CorruptRecord | None = None
+        requests: Sequence[LoggedRequest] = heads.requests if heads is not None else ()
+        try:
+            record = decode_record(entry.data)
+            requests = record.requests if heads is not None else ()
+            if heads is None:
+                failure = CorruptRecord("the record names another tenant", reason=TENANT_MISMATCH)
+        except CorruptRecord as err:
+            failure = err
+        lost = 0
+        for place, logged in enumerate(requests):
+            accepted = max(0, logged.point_count - logged.rejected_count)
+            tally = reading.tally(subject_tenant(entry))
+            tally.logged += accepted
+            if self._look.resent(logged.request_id, reading.log_time_ns):
+                tally.duplicate += accepted
+            elif failure is not None:
+                tally.dead_lettered += accepted
+                lost += accepted
+            else:
+                self._request(reading, entry, place, logged)
+        if failure is not None:
+            reading.poison.append(poison_of(entry, failure, request=None, points=lost, data=entry.data))
+
+    def _request(self, reading: Reading, entry: Entry, place: int, logged: LoggedRequest) -> None:
+        accepted = max(0, logged.point_count - logged.rejected_count)
+        try:
+            read = self._read(entry, place, logged)
+        # Bytes must not stop the stream, whichever defect of ours they meet; nothing is lost, and it is told.
+        except Exception as err:
+            if not can_be_poison(err):
+                raise
+            reading.tally(subject_tenant(entry)).dead_lettered += accepted
+            reading.poison.append(poison_of(entry, err, request=place, points=accepted, data=logged.raw))
+            return
+        reading.requests.append(read)
+
+    def _read(self, entry: Entry, place: int, logged: LoggedRequest) -> ReadRequest:
+        decoded = self._decode(logged.raw)
+        points = decoded.point_count
+        if points != logged.point_count:
+            raise _mismatch("POINT_COUNT_MISMATCH", f"{points} points where {logged.point_count} were judged")
+        if logged.rejected and len(logged.rejected) != (points + 7) // 8:
+            raise _mismatch("BITMAP_LENGTH_MISMATCH", f"{len(logged.rejected)} bytes for {points} points")
+        keep = ~unpack_bitmap(logged.rejected, points)
+        keys, new = self._ids.find(subject_tenant(entry), decoded.series.identity)
+        if new and logged.rejected:
+            used = set(np.unique(decoded.series_index[keep]).tolist())
+            new = [series for series in new if series in used]
+        return ReadRequest(entry, place, logged, decoded, keep, keys, new)
+
+
+def _mismatch(reason: str, text: str) -> ThreeninesError:
+    return CorruptRecord(f"a request decodes to {text}", reason=reason)
