@@ -17,7 +17,7 @@ from google.protobuf.message import EncodeError, Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from services.collector.errors import Undecodable
-from services.collector.otlp_json_values import READERS, Reader, WrongValue, read_hex
+from services.collector.otlp_json_values import READERS, Reader, read_hex
 
 _HEX_FIELDS = frozenset({"traceId", "spanId"})
 _MAX_DEPTH = 100
@@ -130,7 +130,7 @@ def _one_scalar(field: FieldDescriptor, read: Reader) -> _Setter:
         check(message, place)
         try:
             setattr(message, name, read(value))
-        except WrongValue as err:
+        except ValueError as err:
             place.member(key).refuse(str(err))
 
     return assign
@@ -144,7 +144,7 @@ def _scalar_list(field: FieldDescriptor, read: Reader) -> _Setter:
             place.member(key).refuse("must be an array")
         try:
             getattr(message, name).extend([read(item) for item in value])
-        except WrongValue:
+        except ValueError:
             _refuse_first(value, read, place.member(key))
 
     return extend
@@ -154,7 +154,7 @@ def _refuse_first(values: list[Any], read: Reader, place: _Place) -> NoReturn:
     for index, item in enumerate(values):
         try:
             read(item)
-        except WrongValue as err:
+        except ValueError as err:
             place.member(index).refuse(str(err))
     raise AssertionError("one of the values was wrong a moment ago")
 

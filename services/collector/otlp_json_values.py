@@ -1,7 +1,8 @@
 """Single values of OTLP/JSON: what each kind of protobuf field takes, and how it is written.
 
 Strict where a value could be misread, tolerant where the specification is: 64-bit integers as
-numbers or as text, doubles as numbers or as text. Knows no message and no path.
+numbers or as text, doubles as numbers or as text. What a field cannot take is a ValueError that
+says what it must be. Knows no message and no path.
 
 Source: https://protobuf.dev/programming-guides/json/
 """
@@ -25,10 +26,6 @@ _EXACT_FLOAT = 2.0**53
 _MAX_NUMBER_CHARS = 400
 
 
-class WrongValue(ValueError):
-    """A value that its field cannot take; the text says what it must be."""
-
-
 def _integer(low: int, high: int) -> Reader:
     problem = f"must be an integer from {low} to {high}"
 
@@ -41,9 +38,9 @@ def _integer(low: int, high: int) -> Reader:
         elif kind is float and value.is_integer() and abs(value) <= _EXACT_FLOAT:
             number = int(value)
         else:
-            raise WrongValue(problem)
+            raise ValueError(problem)
         if not low <= number <= high:
-            raise WrongValue(problem)
+            raise ValueError(problem)
         return number
 
     return read
@@ -51,7 +48,7 @@ def _integer(low: int, high: int) -> Reader:
 
 def _read_enum(value: Any) -> int:
     if type(value) is not int or not -(2**31) <= value < 2**31:
-        raise WrongValue("must be the integer value of the enum, not its name")
+        raise ValueError("must be the integer value of the enum, not its name")
     return value
 
 
@@ -62,31 +59,31 @@ def _read_double(value: Any) -> float:
         if named is not None:
             return named
         if len(value) > _MAX_NUMBER_CHARS or not _NUMBER.fullmatch(value):
-            raise WrongValue('must be a number, or one of "NaN", "Infinity" and "-Infinity"')
+            raise ValueError('must be a number, or one of "NaN", "Infinity" and "-Infinity"')
     elif kind is not float and kind is not int:
-        raise WrongValue('must be a number, or one of "NaN", "Infinity" and "-Infinity"')
+        raise ValueError('must be a number, or one of "NaN", "Infinity" and "-Infinity"')
     try:
         number = float(value)
     except OverflowError as err:
-        raise WrongValue("is outside the range of doubles") from err
+        raise ValueError("is outside the range of doubles") from err
     if math.isinf(number):
-        raise WrongValue("is outside the range of doubles")
+        raise ValueError("is outside the range of doubles")
     return number
 
 
 def _read_bool(value: Any) -> bool:
     if type(value) is not bool:
-        raise WrongValue("must be true or false")
+        raise ValueError("must be true or false")
     return value
 
 
 def _read_string(value: Any) -> str:
     if type(value) is not str:
-        raise WrongValue("must be a string")
+        raise ValueError("must be a string")
     try:
         value.encode()
     except UnicodeEncodeError as err:
-        raise WrongValue("holds half of a surrogate pair, which is no text") from err
+        raise ValueError("holds half of a surrogate pair, which is no text") from err
     return value
 
 
@@ -97,21 +94,21 @@ def _read_base64(value: Any) -> bytes:
             return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
         except (binascii.Error, ValueError):
             pass
-    raise WrongValue("must be a string in base64")
+    raise ValueError("must be a string in base64")
 
 
 def read_hex(value: Any) -> bytes:
     """A trace or span id: hexadecimal digits of either case, or nothing.
 
     Raises:
-        WrongValue: anything else, base64 included.
+        ValueError: anything else, base64 included.
     """
     if type(value) is str and (value.isalnum() or not value):
         try:
             return bytes.fromhex(value)
         except ValueError:
             pass
-    raise WrongValue("must be a string of hexadecimal digits")
+    raise ValueError("must be a string of hexadecimal digits")
 
 
 _INT32 = _integer(-(2**31), 2**31 - 1)
