@@ -5,7 +5,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
+UV = $(BIN)/uv --quiet
 export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
+
+# uv trusts only certificates of its own unless told; the machine's are those that its proxy needs.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS ?= true
+endif
+# An account without a home of its own (a CI runner) keeps the downloads in .venv.
+ifeq ($(shell test -w "$$HOME" && echo yes),)
+export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo up test test-containers lint type protos protos-check bench clean
@@ -16,9 +26,10 @@ help: ## Show this list
 setup: $(STAMP) ## Make .venv from requirements.lock (hashes checked)
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.13"
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	awk '/^[a-z]/ {mine = /^uv==/} mine' requirements.lock > $(VENV)/uv.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
+	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 lock: ## Write requirements.lock again from pyproject.toml
