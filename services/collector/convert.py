@@ -132,6 +132,7 @@ def _counts_to_proto(counts: PointCounts) -> collector_pb2.PointCounts:
         logged_count=counts.logged,
         written_count=counts.written,
         duplicate_count=counts.duplicate,
+        dead_lettered_count=counts.dead_lettered,
     )
 
 
@@ -148,6 +149,8 @@ def _stream_to_proto(stream: StreamReport) -> collector_pb2.StreamStatus:
         stored_bytes=stream.stored_bytes,
         limit_bytes=stream.limit_bytes,
         points=None if stream.points is None else _counts_to_proto(stream.points),
+        dead_letter_count=stream.dead_letters,
+        series_collision_count=stream.series_collisions,
     )
 
 

@@ -18,7 +18,9 @@ from threenines.collector.v1 import collector_pb2, collector_service_pb2
 
 
 def test_the_whole_status() -> None:
-    counts = PointCounts(received=9, rejected=1, acknowledged=8, logged=7, written=5, duplicate=2)
+    counts = PointCounts(
+        received=9, rejected=1, acknowledged=8, logged=7, written=5, duplicate=2, dead_lettered=3
+    )
     report = StatusReport(
         region="east",
         read_ns=3_000_000_001,
@@ -37,6 +39,7 @@ def test_the_whole_status() -> None:
         logged_count=7,
         written_count=5,
         duplicate_count=2,
+        dead_lettered_count=3,
     )
     assert convert.status_to_proto(report) == collector_service_pb2.GetStatusResponse(
         region="regions/east",

@@ -516,6 +516,8 @@ class StreamStatus(_message.Message):
     STORED_BYTES_FIELD_NUMBER: _builtins.int
     LIMIT_BYTES_FIELD_NUMBER: _builtins.int
     POINTS_FIELD_NUMBER: _builtins.int
+    DEAD_LETTER_COUNT_FIELD_NUMBER: _builtins.int
+    SERIES_COLLISION_COUNT_FIELD_NUMBER: _builtins.int
     stream: _builtins.str
     """The stream's name, such as `OTLP`."""
     incarnation: _builtins.str
@@ -530,6 +532,10 @@ class StreamStatus(_message.Message):
     """Bytes that the stream holds."""
     limit_bytes: _builtins.int
     """Bytes that the stream may hold at most."""
+    dead_letter_count: _builtins.int
+    """Records, or requests in them, that could not be written: they are in the dead-letter stream."""
+    series_collision_count: _builtins.int
+    """Series whose id another series of their metric had already; both are kept, apart."""
     @_builtins.property
     def lag(self) -> _duration_pb2.Duration:
         """Log time of the last record minus the watermark; zero when all is written."""
@@ -562,10 +568,12 @@ class StreamStatus(_message.Message):
         stored_bytes: _builtins.int = ...,
         limit_bytes: _builtins.int = ...,
         points: Global___PointCounts | None = ...,
+        dead_letter_count: _builtins.int = ...,
+        series_collision_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lag", b"lag", "log_time", b"log_time", "points", b"points", "watermark_time", b"watermark_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["incarnation", b"incarnation", "lag", b"lag", "lag_record_count", b"lag_record_count", "limit_bytes", b"limit_bytes", "log_last_sequence", b"log_last_sequence", "log_time", b"log_time", "points", b"points", "stored_bytes", b"stored_bytes", "stream", b"stream", "watermark_time", b"watermark_time", "written_sequence", b"written_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letter_count", b"dead_letter_count", "incarnation", b"incarnation", "lag", b"lag", "lag_record_count", b"lag_record_count", "limit_bytes", b"limit_bytes", "log_last_sequence", b"log_last_sequence", "log_time", b"log_time", "points", b"points", "series_collision_count", b"series_collision_count", "stored_bytes", b"stored_bytes", "stream", b"stream", "watermark_time", b"watermark_time", "written_sequence", b"written_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
