@@ -1,22 +1,36 @@
-"""OTLP bytes to columns, with protobuf's own parser.
+"""OTLP bytes to columns by the kernels, with protobuf's parser only for series not seen before.
 
-`decode` is the one place that reads requests: `receive` uses it to judge points, the writer to
-store them, and both must see the same. It knows no tenant, no log and no tables.
+`decode` is the one place that reads requests: `receive` uses it to judge points, the writer to store
+them, and both must see the same. It gives exactly what protobuf's parser and a walk over its messages
+would give, and refuses what it would refuse. Three passes: the envelope (`envelope.py`), the points
+(`points.py`), and, where there are any, lists and exemplars (`lists.py`). Knows no tenant, no log and no
+tables.
 """
 
-from collections.abc import Callable
-from typing import Any
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from services.collector import columns
-from services.collector.decode_points import Exemplars, ExpHistograms, Histograms, Numbers, Summaries
+from services.collector.decode_columns import exemplar_columns, sum_up_lengths, type_columns
+from services.collector.decode_series import filtered_attributes, read_series
 from services.collector.errors import Undecodable
-from services.collector.identity import MetricHeader, ResourceFrame, ScopeFrame
-from services.collector.model import MetricType
+from services.collector.kernels import envelope, lists, memory, points, series_table
+from services.collector.kernels.machine import Ints, Words
+from services.collector.model import U8, U64
+from services.collector.series_directory import SeriesDirectory, SeriesFacts
+
+_FIRST_SEGMENTS = 256
+_KEPT_ROWS = 1 << 16
+"""A thread does not keep more memory than for so many rows between requests."""
+
+_NOTHING = np.zeros(0, np.uint8)
+_NO_EXEMPLARS = np.zeros((memory.EXEMPLAR_COLUMNS, 0), np.uint64)
 
 
 def parse(raw: bytes) -> ExportMetricsServiceRequest:
@@ -28,104 +42,169 @@ def parse(raw: bytes) -> ExportMetricsServiceRequest:
     try:
         request = ExportMetricsServiceRequest.FromString(raw)
     except DecodeError as err:
-        raise Undecodable(
-            "the body is not a serialised ExportMetricsServiceRequest",
-            field="body",
-            next_step="send OTLP metrics as the OpenTelemetry SDKs encode them",
-        ) from err
+        raise _undecodable() from err
     request.DiscardUnknownFields()
     return request
+
+
+def fresh_secrets() -> U64:
+    """Secrets for the hashes of one process."""
+    drawn = np.frombuffer(secrets.token_bytes(8 * memory.SECRETS), np.uint64).copy()
+    drawn[-1] = np.uint64(2**64 - 1)
+    return drawn
+
+
+Allocate = Callable[[tuple[int, ...]], Words]
+"""Gives memory of a shape, with any content."""
+
+
+def new_words(shape: tuple[int, ...]) -> Words:
+    """Memory from numpy."""
+    return np.empty(shape, np.uint64)
+
+
+class _Memory(threading.local):
+    """What a decoding thread uses again and again."""
+
+    def __init__(self, secret_words: U64, allocate: Allocate) -> None:
+        self._allocate = allocate
+        self.work: Words = allocate((memory.WORK_WORDS,))
+        self.work[:] = memory.new_work(secret_words)
+        self._numbering: Ints = np.zeros((_FIRST_SEGMENTS, 2), np.int64)
+        self.resize(_FIRST_SEGMENTS)
+
+    def resize(self, rows: int) -> None:
+        """Room for so many segments and metrics."""
+        self.segments: Ints = self._allocate((rows, memory.SEGMENT_WIDTH)).view(np.int64)
+        self.headers: Words = self._allocate((rows, 2))
+
+    def numbering(self, series: int) -> Ints:
+        """Room for `number_series` over so many points."""
+        slots = 1 << (2 * series + 1).bit_length()
+        if slots > _KEPT_ROWS:
+            return np.empty((slots, 2), np.int64)
+        if slots > len(self._numbering):
+            self._numbering = np.empty((slots, 2), np.int64)
+        return self._numbering[:slots]
+
+    def totals(self) -> list[int]:
+        """The totals of the last pass."""
+        totals: list[int] = self.work[memory.STATUS : memory.TOTALS_END].view(np.int64).tolist()
+        return totals
+
+
+class _Passes(NamedTuple):
+    """What the passes over one request left."""
+
+    points: int
+    tables: tuple[Words, ...]
+    values: tuple[Words, ...]
+    exemplars: Words
+
+
+class Decoder:
+    """Decodes requests, remembering the series that it has seen; safe for many threads."""
+
+    def __init__(
+        self, secret_words: U64, directory: SeriesDirectory | None = None, allocate: Allocate = new_words
+    ) -> None:
+        self.directory = directory or SeriesDirectory()
+        self._allocate = allocate
+        self._memory = _Memory(secret_words, allocate)
+
+    def decode(self, raw: bytes) -> columns.Decoded:
+        """The points of a request as columns, in the order as received.
+
+        Raises:
+            Undecodable: not a valid request: broken framing, wrong UTF-8, nested too deep.
+        """
+        return self.decode_array(raw, np.frombuffer(raw, np.uint8) if raw else _NOTHING)
+
+    def decode_array(self, raw: bytes, buf: U8) -> columns.Decoded:
+        """As `decode`, of bytes that are at hand as an array too."""
+        count, tables, values, exemplars = self._read(buf)
+        common = tables[0]
+        numbers, histograms, exp_histograms, summaries = type_columns(tables, values)
+        series, index = self._series(raw, common[memory.HASH_A, :count], common[memory.HASH_B, :count])
+        return columns.Decoded(
+            series=series,
+            type=common[memory.TYPE, :count].astype(np.uint8),
+            series_index=index,
+            time_ns=common[memory.TIME, :count],
+            start_ns=common[memory.START, :count],
+            flags=common[memory.FLAGS, :count].astype(np.uint32),
+            numbers=numbers,
+            histograms=histograms,
+            exp_histograms=exp_histograms,
+            summaries=summaries,
+            exemplars=exemplar_columns(raw, exemplars, filtered_attributes),
+        )
+
+    def _read(self, buf: U8) -> _Passes:
+        own, allocate = self._memory, self._allocate
+        totals = _scan(own, buf)
+        count = totals[memory.POINT_COUNT - memory.STATUS]
+        heights = (count, *totals[memory.ROW_COUNTS - memory.STATUS + 2 :])
+        tables: tuple[Words, ...] = tuple(
+            [
+                allocate((width, height + 1))
+                for width, height in zip(memory.TABLE_WIDTHS, heights, strict=True)
+            ]
+        )
+        points.fill_points(buf, own.work, own.segments, own.headers, tables)
+        totals = own.totals()
+        if totals[0] < 0:
+            raise _undecodable()
+        values: tuple[Words, ...] = ()
+        exemplars = _NO_EXEMPLARS
+        if any(heights[2:]):
+            values = tuple([allocate((length,)) for length in sum_up_lengths(tables)])
+            lists.fill_lists(buf, own.work, own.segments, tables, values)
+        if found := totals[memory.EXEMPLAR_COUNT - memory.STATUS]:
+            exemplars = allocate((memory.EXEMPLAR_COLUMNS, found))
+            lists.fill_exemplars(buf, own.work, own.segments, exemplars)
+        return _Passes(count, tables, values, exemplars)
+
+    def _series(self, raw: bytes, hash_a: U64, hash_b: U64) -> tuple[columns.SeriesTable, Ints]:
+        def read(places: Sequence[int]) -> list[SeriesFacts]:
+            return read_series(parse(raw), places)
+
+        generation, found = self.directory.resolve(hash_a, hash_b, read)
+        index, distinct = np.empty(len(found), np.int64), np.empty(len(found), np.int64)
+        count = series_table.number_series(found, self._memory.numbering(len(found)), index, distinct)
+        return generation.table(distinct[:count]), index
+
+
+def _scan(own: _Memory, buf: U8) -> list[int]:
+    if len(own.segments) > _KEPT_ROWS:
+        own.resize(_FIRST_SEGMENTS)
+    envelope.scan_request(buf, own.work, own.segments, own.headers)
+    totals = own.totals()
+    rows = max(totals[1], totals[2])
+    if totals[0] >= 0 and rows > len(own.segments):
+        own.resize(max(rows, 2 * len(own.segments)))
+        envelope.scan_request(buf, own.work, own.segments, own.headers)
+        totals = own.totals()
+    if totals[0] < 0:
+        raise _undecodable()
+    return totals
+
+
+def _undecodable() -> Undecodable:
+    return Undecodable(
+        "the body is not a serialised ExportMetricsServiceRequest",
+        field="body",
+        next_step="send OTLP metrics as the OpenTelemetry SDKs encode them",
+    )
+
+
+_DECODER = Decoder(fresh_secrets())
 
 
 def decode(raw: bytes) -> columns.Decoded:
     """The points of a request as columns, in the order as received.
 
     Raises:
-        Undecodable: as `parse`.
+        Undecodable: not a valid request: broken framing, wrong UTF-8, nested too deep.
     """
-    walk = _Walk()
-    for resource_metrics in parse(raw).resource_metrics:
-        resource = ResourceFrame(resource_metrics)
-        for scope_metrics in resource_metrics.scope_metrics:
-            scope = ScopeFrame(scope_metrics)
-            for metric in scope_metrics.metrics:
-                field = metric.WhichOneof("data")
-                if field is not None:
-                    walk.metric(metric, field, MetricHeader(resource, scope, metric, field))
-    return walk.finish()
-
-
-class _Walk:
-    """Collects points one after the other; `finish` turns them into arrays."""
-
-    def __init__(self) -> None:
-        self.series: dict[bytes, int] = {}
-        self.series_metric: list[str] = []
-        self.series_temporality: list[int] = []
-        self.points: list[tuple[int, int, int, int, int]] = []
-        self.numbers = Numbers()
-        self.histograms = Histograms()
-        self.exp_histograms = ExpHistograms()
-        self.summaries = Summaries()
-        self.exemplars = Exemplars()
-
-    def metric(self, metric: Metric, field: str, header: MetricHeader) -> None:
-        """Take every point of one metric."""
-        data = getattr(metric, field)
-        temporality = getattr(data, "aggregation_temporality", 0)
-        add = self._adder(header.type)
-        known: dict[bytes, int] = {}
-        for point in data.data_points:
-            place = len(self.points)
-            attributes = header.attributes(point.attributes)
-            series = known.get(attributes)
-            if series is None:
-                series = self._series(header.identity(attributes), metric.name, temporality)
-                known[attributes] = series
-            self.points.append(
-                (int(header.type), series, point.time_unix_nano, point.start_time_unix_nano, point.flags)
-            )
-            add(place, point)
-            if header.type is not MetricType.SUMMARY and point.exemplars:
-                self.exemplars.add(place, point.exemplars)
-
-    def _adder(self, kind: MetricType) -> Callable[[int, Any], None]:
-        match kind:
-            case MetricType.GAUGE | MetricType.SUM:
-                return self.numbers.add
-            case MetricType.HISTOGRAM:
-                return self.histograms.add
-            case MetricType.EXP_HISTOGRAM:
-                return self.exp_histograms.add
-            case MetricType.SUMMARY:
-                return self.summaries.add
-
-    def _series(self, identity: bytes, metric: str, temporality: int) -> int:
-        known = self.series.get(identity)
-        if known is not None:
-            return known
-        self.series_metric.append(metric)
-        self.series_temporality.append(temporality)
-        self.series[identity] = len(self.series)
-        return len(self.series) - 1
-
-    def finish(self) -> columns.Decoded:
-        """The arrays."""
-        kinds, series, times, starts, flags = zip(*self.points, strict=True) if self.points else ((),) * 5
-        return columns.Decoded(
-            series=columns.SeriesTable(
-                identity=tuple(self.series),
-                metric=tuple(self.series_metric),
-                temporality=np.array(self.series_temporality, dtype=np.int32),
-            ),
-            type=np.array(kinds, dtype=np.uint8),
-            series_index=np.array(series, dtype=np.int64),
-            time_ns=np.array(times, dtype=np.uint64),
-            start_ns=np.array(starts, dtype=np.uint64),
-            flags=np.array(flags, dtype=np.uint32),
-            numbers=self.numbers.finish(),
-            histograms=self.histograms.finish(),
-            exp_histograms=self.exp_histograms.finish(),
-            summaries=self.summaries.finish(),
-            exemplars=self.exemplars.finish(),
-        )
+    return _DECODER.decode(raw)

@@ -1,8 +1,10 @@
 """The collector's process: OTLP in, the log, the writer, the ticker, and the administration."""
 
+import asyncio
 import random
 import sys
 
+from services.collector import kernels
 from services.collector.assembly import Collector
 from services.collector.config import CollectorConfig
 from services.common.auth import TokenTable
@@ -20,6 +22,7 @@ _FOR_EVER = RetryPolicy(deadline_s=10 * 365 * 86_400.0)
 
 async def collect(settings: Settings) -> None:
     """Build everything and serve until told to stop."""
+    warming = asyncio.create_task(asyncio.to_thread(kernels.warm))
     config, clock = CollectorConfig.from_settings(settings), SystemClock()
     engine = await connect_nats(settings.nats_url, clock=clock)
     feed, tokens = ConfigFeed(engine.log, clock), TokenTable()
@@ -30,6 +33,7 @@ async def collect(settings: Settings) -> None:
             lambda: engine.ensure_streams(config.streams), policy=_FOR_EVER, clock=clock, rng=random.Random()
         )
         await feed.start()
+        await warming
         await Collector(config, clock, engine, feed, tokens, database).serve()
     finally:
         await feed.stop()

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from services.collector.decode_fast import Decoder, fresh_secrets
+from services.collector.decode import Decoder, fresh_secrets
 from tests.bench import payload
 from tests.bench.report import Row
-from tests.unit.collector.kernels.differential import differences, expected
+from tests.unit.collector.kernels.differential import differences
+from tests.unit.collector.kernels.walk import expected
 
 MILLION = 1_000_000
 DUTY_POINTS = 8.0

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from services.collector import decode as walk
 from services.collector.columns import Decoded
-from services.collector.decode_fast import Decoder
+from services.collector.decode import Decoder
 from services.collector.errors import Undecodable
 from tests.unit.collector.kernels.wire_generator import WireGenerator, mutate
 
@@ -27,14 +26,6 @@ def cases(seed: int, count: int) -> Iterator[bytes]:
         for _ in range(damaged):
             yield mutate(rng.choice(recent), recent, rng)
         made += 1 + damaged
-
-
-def expected(raw: bytes) -> Decoded | None:
-    """What protobuf's parser makes of it; None: refused."""
-    try:
-        return walk.decode(raw)
-    except Undecodable:
-        return None
 
 
 def found(decoder: Decoder, raw: bytes, rng: random.Random) -> Decoded | None:

@@ -11,11 +11,12 @@ import sys
 
 import numpy as np
 
-from services.collector.decode_fast import Decoder, fresh_secrets
+from services.collector.decode import Decoder, fresh_secrets
 from services.collector.errors import Undecodable
 from services.collector.kernels.machine import Words
 from services.collector.model import U8
-from tests.unit.collector.kernels.differential import cases, differences, expected
+from tests.unit.collector.kernels.differential import cases, differences
+from tests.unit.collector.kernels.walk import expected
 
 _PAGE = mmap.PAGESIZE
 _LIBC = ctypes.CDLL(None, use_errno=True)

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from services.collector.columns import Decoded
-from services.collector.decode_fast import Decoder, decode, fresh_secrets
+from services.collector.decode import Decoder, decode, fresh_secrets
 from services.collector.errors import Undecodable
 from services.collector.kernels.utf8 import valid_utf8
 from tests.otlp_requests import RequestMaker
-from tests.unit.collector.kernels.differential import differences, expected
+from tests.unit.collector.kernels.differential import differences
+from tests.unit.collector.kernels.walk import expected
 from tests.unit.collector.kernels.wire_generator import varint
 
 NOON = 1_700_000_000_000_000_000

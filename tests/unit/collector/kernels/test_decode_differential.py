@@ -10,9 +10,10 @@ import time
 import numpy as np
 import pytest
 
-from services.collector.decode_fast import Decoder, fresh_secrets
+from services.collector.decode import Decoder, fresh_secrets
 from services.collector.series_directory import SeriesDirectory
-from tests.unit.collector.kernels.differential import cases, differences, expected, found
+from tests.unit.collector.kernels.differential import cases, differences, found
+from tests.unit.collector.kernels.walk import expected
 
 CASES = int(os.environ.get("THREENINES_DIFFERENTIAL_CASES", "20000"))
 SEED = int(os.environ.get("THREENINES_DIFFERENTIAL_SEED", "1"))

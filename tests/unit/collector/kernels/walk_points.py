@@ -1,6 +1,6 @@
-"""The values of data points, gathered per metric type and turned into arrays.
+"""The values of data points, gathered per metric type and turned into arrays: part of the oracle.
 
-Only the walk of `decode.py` uses this. Absent is kept apart from zero wherever OTLP does so.
+Only the walk of `walk.py` uses this. Absent is kept apart from zero wherever OTLP does so.
 """
 
 from collections.abc import Iterable, Sequence
