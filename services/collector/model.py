@@ -75,6 +75,10 @@ class Rejection(StrEnum):
     EXP_HISTOGRAM_OUT_OF_RANGE = "EXP_HISTOGRAM_OUT_OF_RANGE"
     SUMMARY_QUANTILE_OUT_OF_RANGE = "SUMMARY_QUANTILE_OUT_OF_RANGE"
     UNDECODABLE = "UNDECODABLE"
+    SERIES_LIMIT = "SERIES_LIMIT"
+    """The tenant has as many active series as it may have, and this is a further one."""
+    POINT_TOO_LARGE = "POINT_TOO_LARGE"
+    """One point alone does not fit a record of the log; the whole request is refused."""
 
 
 @dataclass(slots=True)
