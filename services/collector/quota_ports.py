@@ -51,7 +51,7 @@ class SeriesCensus(Protocol):
     """The one that counts a tenant's active series, whatever the number of receivers."""
 
     async def admit(self, tenant: str, series: U64, *, limit: int) -> Bools:
-        """Which of these series (ids, distinct) are beyond the limit; the others are active now.
+        """Which of these series (ids) are beyond the limit; the others are active now.
 
         Active ones never are; new ones are taken in their order as long as there is room. Limit 0 is
         no limit.
