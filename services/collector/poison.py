@@ -8,7 +8,7 @@ record are written.
 What is left out goes to the stream DEADLETTER as received, before the position passes it, and an
 entry about it to AUDIT. Told again after a crash, it has the same id.
 
-    DEADLETTER: "TND1" | u32 length of the head | head (JSON) | the record, or the one request, as the log has it
+    DEADLETTER: "TND1" | u32 length of the head | head (JSON) | the record, or the one request, as logged
 """
 
 import json
@@ -107,12 +107,13 @@ def decode_dead_letter(data: bytes) -> DeadLetter:
     """
     try:
         magic, length = _HEAD.unpack_from(data)
-        head = json.loads(data[_HEAD.size : _HEAD.size + length])
+        end = _HEAD.size + length
+        head = json.loads(data[_HEAD.size : end])
     except (struct.error, ValueError) as err:
-        raise CorruptRecord("a dead letter is shorter than its head says") from err
-    if magic != MAGIC:
-        raise CorruptRecord(f"a dead letter with magic {magic!r}")
-    return DeadLetter(head, data[_HEAD.size + length :])
+        raise CorruptRecord("this is no dead letter") from err
+    if magic != MAGIC or len(data) < end:
+        raise CorruptRecord(f"a dead letter with magic {magic!r} that should have {end} bytes or more")
+    return DeadLetter(head, data[end:])
 
 
 class DeadLetters:

@@ -108,7 +108,7 @@ def _decode_heads(data: bytes) -> tuple[list[tuple[bytes, int, int, bytes]], str
     try:
         magic, kind, name_length, count = _HEAD.unpack_from(data)
         if magic != MAGIC or kind not in {_KIND_REQUESTS, _KIND_TICK}:
-            raise CorruptRecord(f"a record with magic {magic!r} and kind {kind}")
+            raise _unreadable(magic, kind)
         offset = _HEAD.size + name_length
         tenant = data[_HEAD.size : offset].decode("ascii")
         heads: list[tuple[bytes, int, int, bytes]] = []
@@ -136,3 +136,10 @@ def _decompress(data: bytes, offset: int, length: int) -> bytes:
     if len(packed) != length:
         raise CorruptRecord(f"a payload of {len(packed)} bytes where the header says {length}")
     return packed
+
+
+def _unreadable(magic: bytes, kind: int) -> CorruptRecord:
+    text = f"a record with magic {magic!r} and kind {kind}"
+    if magic[:3] == MAGIC[:3] and magic != MAGIC:
+        return CorruptRecord(text, reason="LOG_RECORD_VERSION_UNKNOWN")
+    return CorruptRecord(text)

@@ -26,7 +26,7 @@ def test_the_whole_status() -> None:
         read_ns=3_000_000_001,
         since_ns=1,
         stream=StreamReport(
-            "OTLP", 77, 20, 18, 9_500_000_000, 8_000_000_000, 1_500_000_000, 100, 200, counts
+            "OTLP", 77, 20, 18, 9_500_000_000, 8_000_000_000, 1_500_000_000, 100, 200, counts, 4, 1
         ),
         tenants=(TenantReport("acme", counts, (("POINT_TOO_OLD", 1),), 5, 6),),
         store_reachable=True,
@@ -58,6 +58,8 @@ def test_the_whole_status() -> None:
                 stored_bytes=100,
                 limit_bytes=200,
                 points=points,
+                dead_letter_count=4,
+                series_collision_count=1,
             )
         ],
         tenants=[
