@@ -21,10 +21,10 @@ def block_rows(blocks: Iterable[TableBlock]) -> dict[str, list[tuple[Any, ...]]]
     series = {}
     for block in blocks:
         if block.table == "series":
-            names = ("tenant", "series_id", "identity")
+            names = ("tenant", "metric_id", "series_id", "identity")
             columns = {one.name: values(one.data) for one in block.columns if one.name in names}
-            for place in zip(columns["tenant"], columns["series_id"], columns["identity"], strict=True):
-                series[place[0], place[1]] = _identity(place[2])
+            for *place, identity in zip(*(columns[name] for name in names), strict=True):
+                series[tuple(place)] = _identity(identity)
     rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in TABLES}
     for block in blocks:
         if block.table != "series":
@@ -46,13 +46,13 @@ def values(column: Any) -> list[Any]:
     return column.tolist() if isinstance(column, np.ndarray) else list(column)
 
 
-def _rows(block: TableBlock, series: dict[tuple[str, int], tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _rows(block: TableBlock, series: dict[tuple[Any, ...], tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     columns = {one.name: values(one.data) for one in block.columns if one.name != "filtered_texts"}
     if block.table == "exemplars":
         columns["filtered_attributes"] = [
             plain_attributes(KeyValueList.FromString(raw).values) for raw in columns["filtered_attributes"]
         ]
-    heads = zip(columns["tenant"], columns["series_id"], strict=True)
+    heads = zip(columns["tenant"], columns["metric_id"], columns["series_id"], strict=True)
     rest = ["ts", "start", "flags", "bits", *(name for name in columns if name not in _COMMON)]
     tails = zip(*(columns[name] for name in rest), strict=True)
     return [(head[0], *series[head], *tail) for head, tail in zip(heads, tails, strict=True)]

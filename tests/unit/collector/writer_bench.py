@@ -2,10 +2,13 @@
 
 import random
 import time
+from collections.abc import Callable
 
 from services.collector.memory import MemoryPointStore
 from services.collector.pause import PauseGate
 from services.collector.receive import ReceiveConfig, Receiver
+from services.collector.retention import KeepDays, default_keep_days
+from services.collector.series_ids import SeriesIds
 from services.collector.tallies import Tallies
 from services.collector.ticker import tick
 from services.collector.write import WriteConfig, Writer
@@ -49,7 +52,9 @@ class WriterBench:
         """Append a TICK."""
         await tick(self.engine.log, self.random.randbytes)
 
-    def writer(self) -> Writer:
+    def writer(
+        self, *, new_ids: Callable[[], SeriesIds] = SeriesIds, keep_days: KeepDays = default_keep_days
+    ) -> Writer:
         """A writer that remembers nothing."""
         return Writer(
             log=self.engine.log,
@@ -60,6 +65,8 @@ class WriterBench:
             config=WriteConfig(max_points=self._max_points, period_s=0.2, settle_s=0.1),
             open_positions=lambda name: PositionStore(self.engine.kv, region="local", database=name),
             held=lambda: self.leading,
+            keep_days=keep_days,
+            new_ids=new_ids,
         )
 
     async def position(self) -> Position:
