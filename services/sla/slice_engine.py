@@ -67,6 +67,8 @@ class SliceEngine:
     async def plan(self, batch: Sequence[Applied]) -> Plan:
         """The revisions that these batches, which are in ClickHouse, ask for.
 
+        A new objective is filled in from the first point that is stored, however old it is.
+
         Raises:
             Unavailable: ClickHouse is away; plan the same batches again.
         """
@@ -82,10 +84,10 @@ class SliceEngine:
                 if book.objective.tenant == tenant and book.objective.metric == metric
             ]
             if books:
-                await self._recompute(books, written, watermark_ms, pending)
+                await self._recompute(books, written, watermark_ms - REACH_MS, pending)
         for key, ranges in self._backfill.items():
             for written in ranges:
-                await self._recompute([self._books[key]], written, watermark_ms, pending)
+                await self._recompute([self._books[key]], written, 0, pending)
         sealed: dict[_Key, int] = {}
         revisions: dict[_Key, Sequence[Revision]] = {}
         for key, book in self._books.items():
@@ -145,12 +147,12 @@ class SliceEngine:
         book.hot_from_ms = low_ms
 
     async def _recompute(
-        self, books: Sequence[Book], written: Range, watermark_ms: int, pending: dict[_Key, dict[int, Slice]]
+        self, books: Sequence[Book], written: Range, oldest_ms: int, pending: dict[_Key, dict[int, Slice]]
     ) -> None:
         width = max(book.objective.slice_ms for book in books)
         grid = Grid.over(written.low_ms - _MARGIN_MS, written.high_ms + 1, width)
         loaded = await self._load(books, grid.origin_ms, grid.end_ms)
-        grids = self._grids(books, written, loaded, watermark_ms)
+        grids = self._grids(books, written, loaded, oldest_ms)
         if grids and (
             min(one.origin_ms for one in grids.values()) < loaded.low_ms
             or max(one.end_ms for one in grids.values()) > loaded.high_ms
@@ -175,9 +177,9 @@ class SliceEngine:
             pending[objective.tenant, objective.key].update((one.start_ms, one) for one in slices)
 
     def _grids(
-        self, books: Sequence[Book], written: Range, loaded: _Loaded, watermark_ms: int
+        self, books: Sequence[Book], written: Range, loaded: _Loaded, oldest_ms: int
     ) -> dict[str, Grid]:
-        """Which slices of each objective may have changed; none before its first data."""
+        """Which slices of each objective may have changed; none before its first data or the oldest."""
         found = {}
         for book in books:
             objective = book.objective
@@ -192,7 +194,7 @@ class SliceEngine:
                 low, high = min(low, first), max(high, book.first_ms or high)
                 book.start_at(first)
             assert book.first_ms is not None
-            low = max(low, book.first_ms, watermark_ms - REACH_MS)
+            low = max(low, book.first_ms, oldest_ms)
             if low < high:
                 found[objective.key] = Grid.over(low, high, objective.slice_ms)
         return found

@@ -269,6 +269,19 @@ async def test_a_new_objective_is_filled_in_from_what_is_stored():
     assert counts(await running.slices(LATENCY)) == [(20, 20), (20, 20)]
 
 
+async def test_a_new_objective_is_filled_in_from_the_oldest_point_that_is_stored():
+    end, step = 10 * 86_400, 300
+    running = bench(replace(AVAILABILITY, slice_ms=3_600_000))
+    for k in range(1, end // step + 1):
+        running.reader.put(TENANT, METRIC, OK, point(OK, k * step, k))
+
+    await feed(running, watermark=end + 1)
+
+    slices = await running.slices()
+    assert sum(one.total for one in slices) == end // step
+    assert sum(one.no_data_ns for one in slices) == 0
+
+
 async def test_an_objective_counts_what_matches_only():
     running = bench(replace(AVAILABILITY, match={"service.name": "till"}))
     till = replace(OTHER_SENDER, resource={"service.name": "till"})
