@@ -8,20 +8,20 @@ transport: the tenant is given, errors leave as ours.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from services.collector.coalesce import CoalesceConfig, Coalescer
-from services.collector.decode import decode
-from services.collector.errors import RequestTooLarge
+from services.collector.errors import PointTooLarge, RequestTooLarge
+from services.collector.judge import Examined, examine, pack
 from services.collector.model import LoggedRequest
-from services.collector.record import compress, request_id
-from services.collector.split import split_request
+from services.collector.rate import RateGate
+from services.collector.series_gate import SeriesGate
 from services.collector.tallies import Tallies
-from services.collector.validate import AcceptLimits, Verdict, validate
+from services.collector.validate import AcceptLimits, Verdict
 from services.common.clock import Clock
+from services.common.errors import ThreeninesError
 from services.common.log_port import Log
 from services.common.telemetry import Counters
-
-_NO_REASONS: dict[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,8 @@ class Outcome:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A request ready for the log, in the parts that fit a record, and the verdict on its points."""
-
-    points: int
-    verdict: Verdict
-    parts: tuple[LoggedRequest, ...]
-
-
 class Receiver:
-    """Takes OTLP requests of authenticated tenants."""
+    """Takes OTLP requests of authenticated tenants; without `rate` and `series` nothing is limited."""
 
     def __init__(
         self,
@@ -68,10 +59,14 @@ class Receiver:
         random_bytes: Callable[[int], bytes],
         config: ReceiveConfig,
         counters: Counters | None = None,
+        rate: RateGate | None = None,
+        series: SeriesGate | None = None,
     ) -> None:
         self._tallies = tallies
         self._clock = clock
         self._config = config
+        self._rate = rate
+        self._series = series
         self._coalescer = Coalescer(log, counters or Counters(), random_bytes, config.coalesce)
 
     async def export(self, tenant: str, raw: bytes) -> Outcome:
@@ -80,6 +75,7 @@ class Receiver:
         Raises:
             Undecodable, PointTooLarge: it can never be accepted; nothing was stored.
             RequestTooLarge: over `max_request_bytes`; nothing was stored.
+            RateExceeded: the tenant's rate is used up; nothing was stored, send again after the delay.
             Unavailable: the log did not confirm in time or is full; send the same bytes again.
         """
         if len(raw) > self._config.max_request_bytes:
@@ -87,53 +83,44 @@ class Receiver:
                 f"the request has {len(raw)} bytes, at most {self._config.max_request_bytes} are accepted",
                 next_step="send fewer points per request",
             )
-        judged = await self._judged(tenant, raw)
-        self._tallies.received(tenant, judged.points)
-        self._tallies.rejected(tenant, judged.verdict.reasons)
-        for part in judged.parts:
+        looked = await self._examined(tenant, raw)
+        self._tallies.received(tenant, looked.points)
+        try:
+            return await self._store(tenant, raw, looked)
+        except PointTooLarge as err:
+            self._tallies.rejected(tenant, {err.reason: looked.points})
+            raise
+        except asyncio.CancelledError:
+            self._tallies.failed(tenant, looked.points, "CANCELLED")
+            raise
+        # Whatever it was, the points that came in must be accounted for.
+        except Exception as err:
+            reason = err.reason if isinstance(err, ThreeninesError) else "UNEXPECTED"
+            self._tallies.failed(tenant, looked.points, reason)
+            raise
+
+    async def _store(self, tenant: str, raw: bytes, looked: Examined) -> Outcome:
+        points, verdict = looked.points, looked.verdict
+        if self._rate is not None:
+            await self._rate.enter(tenant, points=points - verdict.rejected_count, size=len(raw))
+        if self._series is not None:
+            verdict = await self._series.judge(tenant, looked.decoded, verdict)
+        for part in await self._packed(tenant, raw, looked.identifier, verdict):
             await self._coalescer.append(tenant, part)
-        rejected = judged.verdict.rejected_count
-        if judged.parts:
-            self._tallies.acknowledged(tenant, judged.points - rejected, self._clock.now_ns())
-        return Outcome(judged.points, rejected, judged.verdict.reasons)
+        rejected = verdict.rejected_count
+        self._tallies.rejected(tenant, verdict.reasons)
+        if rejected < points:
+            self._tallies.acknowledged(tenant, points - rejected, self._clock.now_ns())
+        return Outcome(points, rejected, verdict.reasons)
 
-    async def _judged(self, tenant: str, raw: bytes) -> _Judged:
-        now_ns = self._clock.now_ns()
-        if len(raw) < self._config.thread_from_bytes:
-            return judge(tenant, raw, now_ns=now_ns, config=self._config)
-        return await asyncio.to_thread(judge, tenant, raw, now_ns=now_ns, config=self._config)
+    async def _examined(self, tenant: str, raw: bytes) -> Examined:
+        look = partial(examine, tenant, raw, now_ns=self._clock.now_ns(), limits=self._config.limits)
+        return look() if len(raw) < self._config.thread_from_bytes else await asyncio.to_thread(look)
 
-
-def judge(tenant: str, raw: bytes, *, now_ns: int, config: ReceiveConfig) -> _Judged:
-    """The pure part: decode, validate, and what to append (nothing when no point is accepted).
-
-    Raises:
-        Undecodable, PointTooLarge.
-    """
-    decoded = decode(raw)
-    verdict = validate(decoded, now_ns=now_ns, limits=config.limits)
-    if verdict.rejected_count == decoded.point_count:
-        return _Judged(decoded.point_count, verdict, ())
-    parts = split_request(raw, lambda part: _fits(part, config.max_record_bytes))
-    if len(parts) == 1:
-        request = LoggedRequest(request_id(tenant, raw), raw, decoded.point_count, verdict.bitmap())
-        return _Judged(decoded.point_count, verdict, (request,))
-    return _Judged(decoded.point_count, verdict, tuple(_split(tenant, parts, verdict)))
-
-
-def _fits(part: bytes, max_bytes: int) -> bool:
-    """Whether a record can hold it: what is small enough as it is, is not compressed to find out."""
-    return len(part) <= max_bytes or len(compress(part)[1]) <= max_bytes
-
-
-def _split(tenant: str, parts: list[bytes], verdict: Verdict) -> list[LoggedRequest]:
-    requests: list[LoggedRequest] = []
-    place = 0
-    for part in parts:
-        points = decode(part).point_count
-        bits = Verdict(verdict.rejected[place : place + points], _NO_REASONS)
-        place += points
-        if bits.rejected_count < points:
-            requests.append(LoggedRequest(request_id(tenant, part), part, points, bits.bitmap()))
-    assert place == len(verdict.rejected), "splitting keeps every point"
-    return requests
+    async def _packed(
+        self, tenant: str, raw: bytes, identifier: bytes, verdict: Verdict
+    ) -> list[LoggedRequest]:
+        size = self._config.max_record_bytes
+        make = partial(pack, tenant, raw, identifier=identifier, verdict=verdict, max_record_bytes=size)
+        # Only a request that may have to be cut takes long.
+        return make() if len(raw) <= size else await asyncio.to_thread(make)

@@ -46,13 +46,20 @@ class SeriesGate:
     """Holds the limit of active series. Belongs to one event loop."""
 
     def __init__(
-        self, census: SeriesCensus, quota_of: Callable[[str], Quota], clock: Clock, counters: Counters
+        self,
+        census: SeriesCensus,
+        quota_of: Callable[[str], Quota],
+        clock: Clock,
+        counters: Counters,
+        *,
+        remember: int = _MOST_IDS,
     ) -> None:
         self._census = census
         self._quota_of = quota_of
         self._clock = clock
         self._counters = counters
         self._lanes: dict[str, _Lane] = {}
+        self._most_ids = remember
         self._remembered = 0
 
     async def judge(self, tenant: str, decoded: Decoded, verdict: Verdict) -> Verdict:
@@ -108,7 +115,7 @@ class SeriesGate:
 
     def _keep(self, lane: _Lane, computed: dict[bytes, int]) -> None:
         self._remembered += len(computed)
-        if self._remembered > _MOST_IDS:
+        if self._remembered > self._most_ids:
             for each in self._lanes.values():
                 each.ids = {}
             self._remembered = len(computed)

@@ -41,6 +41,10 @@ class Tallies:
         for reason, count in reasons.items():
             self._counters.add("collector.points.rejected", count, tenant=tenant, reason=reason)
 
+    def failed(self, tenant: str, points: int, reason: str) -> None:
+        """Count points of a request that failed as a whole, whatever of it the log has."""
+        self._counters.add("collector.points.failed", points, tenant=tenant, reason=reason)
+
     def acknowledged(self, tenant: str, points: int, append_ns: int) -> None:
         """Count points that the log has; `append_ns` is about when, Unix nanoseconds."""
         tally = self._own(tenant)

@@ -4,9 +4,10 @@ import time
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from services.collector.judge import examine, pack
 from services.collector.model import Touched
-from services.collector.receive import ReceiveConfig, judge
 from services.collector.record import encode_requests
+from services.collector.validate import AcceptLimits
 from services.collector.write_batches import Batch, BatchBuilder, batch_number
 from services.collector.write_series import SeriesCache
 from services.common.log_port import Entry
@@ -21,10 +22,12 @@ def batch_of(builder: BatchBuilder, *requests: ExportMetricsServiceRequest, firs
     """The batch of these requests of tenant acme."""
     entries = []
     for place, request in enumerate(requests):
-        judged = judge("acme", request.SerializeToString(), now_ns=_NOW, config=ReceiveConfig())
-        entries.append(
-            Entry(first_seq + place, "otlp.0.acme", _NOW, encode_requests("acme", judged.parts), {})
+        raw = request.SerializeToString()
+        looked = examine("acme", raw, now_ns=_NOW, limits=AcceptLimits())
+        logged = pack(
+            "acme", raw, identifier=looked.identifier, verdict=looked.verdict, max_record_bytes=4 << 20
         )
+        entries.append(Entry(first_seq + place, "otlp.0.acme", _NOW, encode_requests("acme", logged), {}))
     return build_batch(builder, entries)
 
 
