@@ -111,6 +111,7 @@ class OtlpHttp:
             raw = await self._decompressed(encoding, body, held)
             if head.content_type == JSON:
                 raw = await self._converted(raw)
+                held.add(len(raw))
             return outcome_to_proto(await self._receiver.export(tenant, raw))
 
     def _tenant(self, head: RequestHead) -> str:
