@@ -16,10 +16,12 @@ WHERE tenant = {tenant:String}
     AND ({metric:String} = '' OR metric = {metric:String})
     AND day BETWEEN toDate({first_day:UInt16}) AND toDate({last_day:UInt16})
     AND (metric > {after_metric:String} OR (metric = {after_metric:String} AND series_id > {after_id:UInt64}))
-    AND arrayAll(
+    AND (empty({keys:Array(String)}) OR arrayAll(
         (key, value) -> (mapContains(attributes, key) AND attributes[key] = value)
             OR (mapContains(resource_attributes, key) AND resource_attributes[key] = value),
-        {keys:Array(String)}, {values:Array(String)})
+        {keys:Array(String)}, {values:Array(String)}))
 GROUP BY metric, series_id
 ORDER BY metric, series_id
 LIMIT {limit:UInt32}
+-- The key is in this order: the engine can stop after the page instead of grouping every series.
+SETTINGS optimize_aggregation_in_order = 1
