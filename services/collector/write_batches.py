@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.collector.decode import decode
 from services.collector.dedupe import DedupeWindow, Sighting
 from services.collector.identity import SeriesKey
 from services.collector.model import (
@@ -25,7 +26,8 @@ from services.collector.ports import IdPlace, TableBlock
 from services.collector.retention import KeepDays, default_keep_days, expires
 from services.collector.series_ids import Decisions, NewSeries, Owners, SeriesIds, choose
 from services.collector.write_columns import PointFacts, Rows
-from services.collector.write_read import LogReader, Reading, can_be_poison
+from services.collector.write_probe import blames_bytes
+from services.collector.write_read import LogReader, Reading
 from services.collector.write_series import SeriesCache, SeriesDay, seen_series, series_blocks
 from services.common.log_port import Entry
 
@@ -155,7 +157,7 @@ class BatchBuilder:
                 facts.append(rows.add(tenant, one.decoded, one.keep, one.keys))
             # As in `write_read.py`: a defect of ours that some bytes meet must not stop the others.
             except Exception as err:
-                if not can_be_poison(err):
+                if not blames_bytes(err, decode):
                     raise
                 tally.dead_lettered += accepted
                 data = one.logged.raw

@@ -19,6 +19,7 @@ from services.collector.poison import TENANT_MISMATCH, poison_of, readable_heads
 from services.collector.record import decode_record
 from services.collector.series_ids import NewSeries, SeriesIds
 from services.collector.validate import unpack_bitmap
+from services.collector.write_probe import blames_bytes
 from services.common.errors import ThreeninesError
 from services.common.log_port import Entry
 
@@ -57,11 +58,6 @@ class Reading:
             tenant = subject_tenant(one.entry)
             for place in one.new:
                 yield NewSeries(tenant, one.decoded.series.metric[place], one.keys[place])
-
-
-def can_be_poison(err: Exception) -> bool:
-    """Whether an error can be laid at the bytes' door, and not at this machine's."""
-    return not isinstance(err, MemoryError | OSError)
 
 
 class LogReader:
@@ -113,7 +109,7 @@ class LogReader:
             read = self._read(entry, place, logged)
         # Bytes must not stop the stream, whichever defect of ours they meet; nothing is lost, and it is told.
         except Exception as err:
-            if not can_be_poison(err):
+            if not blames_bytes(err, self._decode):
                 raise
             reading.tally(subject_tenant(entry)).dead_lettered += accepted
             reading.poison.append(poison_of(entry, err, request=place, points=accepted, data=logged.raw))

@@ -218,12 +218,13 @@ def test_a_defect_that_some_bytes_meet_is_poison(error: Exception) -> None:
     assert reading.counts["acme"].dead_lettered == _POINTS
 
 
-def test_want_of_memory_is_not_the_fault_of_the_bytes() -> None:
-    def starved(_raw: bytes) -> Decoded:
-        raise MemoryError
+@pytest.mark.parametrize("error", [MemoryError(), OSError(), RuntimeError("no kernel")])
+def test_what_fails_for_good_bytes_too_is_not_the_fault_of_the_bytes(error: Exception) -> None:
+    def broken(_raw: bytes) -> Decoded:
+        raise error
 
-    with pytest.raises(MemoryError):
-        LogReader(DedupeWindow().look(), SeriesIds(), starved).read(entries_of(_RAWS[0]), log_time_ns=0)
+    with pytest.raises(type(error)):
+        LogReader(DedupeWindow().look(), SeriesIds(), broken).read(entries_of(_RAWS[0]), log_time_ns=0)
 
 
 def test_a_request_that_gives_no_rows_is_poison_and_leaves_none_behind() -> None:
