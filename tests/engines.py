@@ -35,6 +35,16 @@ class EmbeddedClickHouse:
         return f"http://{self.host}:{self.port}"
 
     @property
+    def login_url(self) -> str:
+        """The URL with user and password, as configuration takes it."""
+        login = f"{self.user}:{self.password}@" if self.password else ""
+        return f"http://{login}{self.host}:{self.port}"
+
+    def database(self, name: str) -> str:
+        """The name as it is: nobody else works on this server."""
+        return name
+
+    @property
     def pid(self) -> int:
         """Process id of the running server."""
         assert self._process is not None, "not started"

@@ -129,8 +129,10 @@ class EmbeddedRedis(_Embedded):
 @asynccontextmanager
 async def nats_engine(data_dir: Path) -> AsyncIterator[NatsEngine]:
     """A connected engine with every stream declared: on THREENINES_TEST_NATS_URL when that is
-    set (with THREENINES_TEST_NATS_REPLICAS copies; its streams are emptied by nobody), else on
-    an embedded server of its own."""
+    set (with THREENINES_TEST_NATS_REPLICAS copies), else on an embedded server of its own.
+
+    What earlier tests left in a given server's streams is still there: use names of your own.
+    """
     url = os.environ.get("THREENINES_TEST_NATS_URL")
     replicas = int(os.environ.get("THREENINES_TEST_NATS_REPLICAS", "1")) if url else 1
     embedded = None if url else EmbeddedNats(data_dir)

@@ -11,7 +11,7 @@ from services.alerting.ports import AttemptRow, EventRow, HistoryStore
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import ManualClock
 from services.common.errors import Unavailable
-from tests.engines import EmbeddedClickHouse
+from tests.engines_given import ClickHouseServer, clickhouse_server
 from tests.unit.alerting.transitions_text import outage_story
 
 pytestmark = pytest.mark.engines
@@ -36,8 +36,8 @@ ROW = AttemptRow(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    with clickhouse_server(tmp_path_factory.mktemp("clickhouse")) as running:
         yield running
 
 
@@ -46,8 +46,8 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[HistoryStore]:
     if request.param == "memory":
         yield MemoryHistory()
         return
-    running: EmbeddedClickHouse = request.getfixturevalue("server")
-    name = f"t_{abs(hash(request.node.name)):x}"
+    running: ClickHouseServer = request.getfixturevalue("server")
+    name = running.database(f"t_{abs(hash(request.node.name)):x}")
     database = Database(ClickHouseConfig.from_url(running.url, name))
     yield ClickHouseHistory(database, ManualClock())
     await database.command(f"DROP DATABASE IF EXISTS `{name}`", in_database=False)

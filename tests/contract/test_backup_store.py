@@ -15,7 +15,7 @@ from services.dr.files import DirectoryFileStore
 from services.dr.memory import MemoryBackupStore, MemoryFileStore
 from services.dr.model import TableContent
 from services.dr.ports import BackupStore, FileStore
-from tests.engines import EmbeddedClickHouse
+from tests.engines_given import clickhouse_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -55,7 +55,11 @@ async def stores(
         yield Stores(memory, files, fill_memory)
         return
     directory = tmp_path_factory.mktemp("store")
-    engine = EmbeddedClickHouse(directory / "ch", options=("--backups-dir", str(directory / "backups")))
+    engine = clickhouse_server(
+        directory / "ch",
+        needs="reads a backup's files from the server's disk",
+        options=("--backups-dir", str(directory / "backups")),
+    )
     await asyncio.to_thread(engine.start)
     database = Database(ClickHouseConfig.from_url(engine.url, LIVE))
 

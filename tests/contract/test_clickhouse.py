@@ -16,7 +16,7 @@ from services.common.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.common.migrations import load_migrations, migrate
 from services.common.native import Block
 from services.common.native_columns import Arrays, CodedStrings, Maps, Nullable, PackedStrings
-from tests.engines import EmbeddedClickHouse
+from tests.engines_given import ClickHouseServer, clickhouse_server
 
 pytestmark = pytest.mark.engines
 
@@ -32,18 +32,18 @@ CREATE TABLE every_type (
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse"), password="s3cret") as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    with clickhouse_server(tmp_path_factory.mktemp("clickhouse"), password="s3cret") as running:
         yield running
 
 
-def config(server: EmbeddedClickHouse, database: str) -> ClickHouseConfig:
-    return ClickHouseConfig.from_url(f"http://default:s3cret@127.0.0.1:{server.port}", database)
+def config(server: ClickHouseServer, database: str) -> ClickHouseConfig:
+    return ClickHouseConfig.from_url(server.login_url, database)
 
 
 @pytest.fixture
-async def database(server: EmbeddedClickHouse, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    name = f"t_{abs(hash(request.node.name)):x}"
+async def database(server: ClickHouseServer, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    name = server.database(f"t_{abs(hash(request.node.name)):x}")
     database = Database(config(server, name))
     await migrate(database, (), ManualClock())
     yield database
@@ -150,8 +150,12 @@ async def test_refusals_are_told_apart_by_their_name(database: Database) -> None
     assert wrong.value.metadata["code"] == "47"
 
 
-async def test_a_wrong_password_is_not_an_outage(server: EmbeddedClickHouse) -> None:
-    database = Database(ClickHouseConfig.from_url(f"http://default:wrong@127.0.0.1:{server.port}", "x"))
+async def test_a_wrong_password_is_not_an_outage(server: ClickHouseServer) -> None:
+    if not server.password:
+        pytest.skip("the given server takes any password")
+    database = Database(
+        ClickHouseConfig.from_url(f"http://{server.user}:wrong@{server.host}:{server.port}", "x")
+    )
     with pytest.raises(clickhouse_errors.LoginRefused):
         await database.ping()
     await database.close()
@@ -185,15 +189,16 @@ async def test_a_running_statement_is_found_by_its_id(database: Database) -> Non
 
 
 async def test_migrations_of_this_release_apply_once_however_many_run_them(
-    server: EmbeddedClickHouse,
+    server: ClickHouseServer,
 ) -> None:
-    databases = [Database(config(server, "together")) for _ in range(4)]
+    name = server.database("together")
+    databases = [Database(config(server, name)) for _ in range(4)]
     migrations = load_migrations()
     await asyncio.gather(*(migrate(database, migrations, ManualClock()) for database in databases))
     again = await migrate(databases[0], migrations, ManualClock())
     applied = await databases[0].rows("SELECT DISTINCT version FROM schema_migrations ORDER BY version")
     uuid = await databases[0].database_uuid()
-    await databases[0].command("DROP DATABASE together")
+    await databases[0].command(f"DROP DATABASE `{name}`")
     for database in databases:
         await database.close()
 
@@ -234,18 +239,18 @@ def test_two_migrations_with_one_number_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def late_server(tmp_path: Path) -> Iterator[EmbeddedClickHouse]:
+def late_server(tmp_path: Path) -> Iterator[ClickHouseServer]:
     """Not started, but its port is known already."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = EmbeddedClickHouse(tmp_path, port=port)
+    server = clickhouse_server(tmp_path, needs="starts late and is killed", port=port)
     yield server
     server.stop()
 
 
 async def test_the_client_works_once_the_server_is_there_and_after_it_crashed(
-    late_server: EmbeddedClickHouse,
+    late_server: ClickHouseServer,
 ) -> None:
     database = Database(ClickHouseConfig.from_url(late_server.url, "later"))
     try:
@@ -271,12 +276,12 @@ async def test_the_client_works_once_the_server_is_there_and_after_it_crashed(
 class _CutsInserts:
     """A TCP relay that hangs up on the client as soon as it has passed an INSERT on."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
         self.inserts = 0
 
     async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._port)
+        upstream_reader, upstream = await asyncio.open_connection(*self._address)
         back = asyncio.create_task(self._copy(upstream_reader, writer))
         while data := await reader.read(65536):
             cut = b"INSERT" in data
@@ -300,13 +305,14 @@ class _CutsInserts:
 
 
 async def test_an_insert_whose_answer_is_lost_is_not_sent_again(
-    server: EmbeddedClickHouse, database: Database
+    server: ClickHouseServer, database: Database
 ) -> None:
     await database.command("CREATE TABLE plain (n UInt64) ENGINE = MergeTree ORDER BY n")
-    relay = _CutsInserts(server.port)
+    relay = _CutsInserts(server.host, server.port)
     listener = await asyncio.start_server(relay.relay, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    through = Database(ClickHouseConfig.from_url(f"http://default:s3cret@127.0.0.1:{port}", database.name))
+    login = f"{server.user}:{server.password}@" if server.password else ""
+    through = Database(ClickHouseConfig.from_url(f"http://{login}127.0.0.1:{port}", database.name))
     block = Block().add("n", "UInt64", [1, 2, 3])
     with pytest.raises(Unavailable):
         await through.insert_native("plain", block.to_bytes(), block.names, query_id="cut")

@@ -20,12 +20,14 @@ import pytest
 import zstandard
 
 from tests.engines import EmbeddedClickHouse
+from tests.engines_given import CLICKHOUSE_URL, needs_embedded
 
 pytestmark = pytest.mark.engines
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+    needs_embedded(CLICKHOUSE_URL, why="its own HTTP interface is the subject")
     with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
         yield running
 

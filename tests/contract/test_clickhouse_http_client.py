@@ -16,42 +16,43 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 from clickhouse_connect.driver.external import ExternalData
 
-from tests.engines import EmbeddedClickHouse
+from tests.engines_given import ClickHouseServer, clickhouse_server
 
 pytestmark = pytest.mark.engines
 FAILING = "SELECT number, throwIf(number = 3000000) FROM numbers(5000000) SETTINGS max_threads = 1"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse"), password="s3cret") as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    with clickhouse_server(tmp_path_factory.mktemp("clickhouse"), password="s3cret") as running:
         yield running
 
 
 @pytest.fixture
-def client(server: EmbeddedClickHouse) -> Iterator[Client]:
+def client(server: ClickHouseServer) -> Iterator[Client]:
     with clickhouse_connect.get_client(
-        host=server.host, port=server.port, password=server.password
+        host=server.host, port=server.port, username=server.user, password=server.password
     ) as connected:
         yield connected
 
 
 @pytest.fixture
-async def aclient(server: EmbeddedClickHouse) -> AsyncIterator[AsyncClient]:
+async def aclient(server: ClickHouseServer) -> AsyncIterator[AsyncClient]:
     async with await clickhouse_connect.get_async_client(
-        host=server.host, port=server.port, password=server.password
+        host=server.host, port=server.port, username=server.user, password=server.password
     ) as connected:
         yield connected
 
 
 @pytest.fixture
-def table(client: Client) -> str:
+def table(client: Client) -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex}"
     client.command(
         f"CREATE TABLE {name} (a UInt64, x Float64, s LowCardinality(String), t DateTime64(3, 'UTC'))"
         " ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 100"
     )
-    return name
+    yield name
+    client.command(f"DROP TABLE {name}")
 
 
 def native_block(rows: int) -> bytes:
@@ -185,10 +186,9 @@ def test_streams_give_every_row(client: Client) -> None:
 
 
 @pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
-async def test_an_error_in_mid_stream_is_an_exception(
-    server: EmbeddedClickHouse, compress: bool | str
-) -> None:
-    login = {"host": server.host, "port": server.port, "password": server.password, "compress": compress}
+async def test_an_error_in_mid_stream_is_an_exception(server: ClickHouseServer, compress: bool | str) -> None:
+    login = {"host": server.host, "port": server.port, "compress": compress}
+    login |= {"username": server.user, "password": server.password}
     with clickhouse_connect.get_client(**login) as client:
         stream = client.query_row_block_stream(FAILING)
         with pytest.raises(StreamFailureError, match="395"), stream:
@@ -210,9 +210,11 @@ def test_errors_carry_code_and_text(client: Client) -> None:
 
 
 @pytest.mark.parametrize("password", ["", "wrong"])
-def test_a_wrong_or_missing_password_is_refused(server: EmbeddedClickHouse, password: str) -> None:
+def test_a_wrong_or_missing_password_is_refused(server: ClickHouseServer, password: str) -> None:
     with pytest.raises(DatabaseError, match="516"):
-        clickhouse_connect.get_client(host=server.host, port=server.port, password=password)
+        clickhouse_connect.get_client(
+            host=server.host, port=server.port, username=server.user, password=password
+        )
 
 
 async def test_fifty_parallel_queries_and_inserts(aclient: AsyncClient, table: str) -> None:

@@ -16,11 +16,17 @@ import httpx
 import pytest
 
 from tests.engines import EmbeddedClickHouse
+from tests.engines_given import CLICKHOUSE_URL, needs_embedded
 
 pytestmark = pytest.mark.engines
 CREATE = "CREATE TABLE t (writer UInt8, n UInt64, pad String) ENGINE = MergeTree ORDER BY (writer, n)"
 ROUNDS = 4
 ROWS = 5_000
+
+
+@pytest.fixture(autouse=True)
+def own_engine() -> None:
+    needs_embedded(CLICKHOUSE_URL, why="it is killed and started again")
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from services.collector.series_model import SeriesFilter
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
 from tests.collector_store import StoreWriter
-from tests.engines import EmbeddedClickHouse
+from tests.engines_given import clickhouse_server
 from tests.otlp_canonical import canonical
 from tests.otlp_requests import RequestMaker, attribute
 
@@ -71,9 +71,9 @@ async def stored(
         store = MemoryPointStore()
         yield StoreWriter(store), MemoryReader(store)
         return
-    engine = EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse"))
+    engine = clickhouse_server(tmp_path_factory.mktemp("clickhouse"))
     await asyncio.to_thread(engine.start)
-    database = Database(ClickHouseConfig.from_url(engine.url, "threenines"))
+    database = Database(ClickHouseConfig.from_url(engine.url, engine.database("threenines")))
     try:
         made = ClickHousePointStore(database, SystemClock())
         await made.database_id()

@@ -13,10 +13,16 @@ from services.common.lease import Lease
 from services.common.log import NatsEngine, StreamsConfig, connect_nats
 from services.common.streams import BUCKETS, STREAMS, bucket_stream
 from services.embedded.nats import NatsServer, build_argv, wait_ready, write_config
+from tests.engines_given import NATS_URL, needs_embedded
 from tests.engines_nats import EmbeddedNats, free_port
 
 pytestmark = pytest.mark.engines
 CLOCK = SystemClock()
+
+
+@pytest.fixture(autouse=True)
+def own_engine() -> None:
+    needs_embedded(NATS_URL, why="it is killed and started again")
 
 
 @pytest.fixture

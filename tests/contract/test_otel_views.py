@@ -16,7 +16,7 @@ from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
 from services.common.errors import InvalidArgument
 from tests.collector_store import StoreWriter
-from tests.engines import EmbeddedClickHouse
+from tests.engines_given import ClickHouseServer, clickhouse_server
 from tests.otlp_requests import attribute
 
 pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="module")]
@@ -57,15 +57,15 @@ def described(ddl: str) -> list[tuple[str, ...]]:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    with clickhouse_server(tmp_path_factory.mktemp("clickhouse")) as running:
         yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def database(engine: EmbeddedClickHouse) -> AsyncIterator[Database]:
+async def database(engine: ClickHouseServer) -> AsyncIterator[Database]:
     """The same points under two tenants, told apart by their values; views for `acme`."""
-    made = Database(ClickHouseConfig.from_url(engine.url, "threenines"))
+    made = Database(ClickHouseConfig.from_url(engine.url, engine.database("threenines")))
     try:
         store = ClickHousePointStore(made, SystemClock())
         await store.database_id()
@@ -125,10 +125,10 @@ def _fill(kind: str, data: Any, point: Any, value: int) -> None:
             point.quantile_values.add(quantile=0.5, value=0.25)
 
 
-@pytest.mark.parametrize("place", ["threenines", "threenines_acme"])
+@pytest.mark.parametrize("place", ["{}", "{}_acme"])
 @pytest.mark.parametrize("view", VIEWS)
 async def test_a_view_has_exactly_the_exporters_columns(database: Database, view: str, place: str) -> None:
-    rows = await database.rows(f"DESCRIBE TABLE `{place}`.{view}")
+    rows = await database.rows(f"DESCRIBE TABLE `{place.format(database.name)}`.{view}")
 
     assert [(name, kind) for name, kind, *_ in rows] == described(_EXPORTER[view])
 
@@ -141,7 +141,7 @@ async def test_a_tenants_views_hold_its_points_and_nobody_elses(database: Databa
         ("exp_histogram", "Count", 2),
         ("summary", "Count", 1),
     ):
-        own = await database.rows(f"SELECT {column} FROM threenines_acme.otel_metrics_{view} ORDER BY 1")
+        own = await database.rows(f"SELECT {column} FROM {database.name}_acme.otel_metrics_{view} ORDER BY 1")
         every = await database.rows(
             f"SELECT {column} FROM otel_metrics_{view} WHERE ServiceName = 'shop' ORDER BY 1"
         )
@@ -156,7 +156,7 @@ async def test_what_a_point_means_is_joined_from_its_series(database: Database) 
         " ScopeDroppedAttrCount, ScopeSchemaUrl, ServiceName, MetricName, MetricDescription, MetricUnit,"
         " Attributes, toUnixTimestamp64Nano(StartTimeUnix), toUnixTimestamp64Nano(TimeUnix),"
         " AggregationTemporality, IsMonotonic, Value, Flags"
-        " FROM threenines_acme.otel_metrics_sum ORDER BY TimeUnix LIMIT 1"
+        f" FROM {database.name}_acme.otel_metrics_sum ORDER BY TimeUnix LIMIT 1"
     )
 
     assert rows == [
@@ -173,7 +173,7 @@ async def test_exemplars_come_with_their_point_in_order_of_time(database: Databa
     rows = await database.rows(
         "SELECT `Exemplars.Value`, `Exemplars.TraceId`, `Exemplars.SpanId`, `Exemplars.FilteredAttributes`,"
         " arrayMap(one -> toUnixTimestamp64Nano(one), `Exemplars.TimeUnix`)"
-        " FROM threenines_acme.otel_metrics_gauge ORDER BY TimeUnix LIMIT 1"
+        f" FROM {database.name}_acme.otel_metrics_gauge ORDER BY TimeUnix LIMIT 1"
     )
     bare = await database.rows("SELECT DISTINCT `Exemplars.Value` FROM otel_metrics_sum")
 
@@ -184,14 +184,14 @@ async def test_exemplars_come_with_their_point_in_order_of_time(database: Databa
 
 
 async def test_absent_values_read_zero_as_with_the_exporter(database: Database) -> None:
-    sql = "SELECT Sum, Min, Max FROM threenines_acme.otel_metrics_{} LIMIT 1"
+    sql = f"SELECT Sum, Min, Max FROM {database.name}_acme.otel_metrics_{{}} LIMIT 1"
 
     assert await database.rows(sql.format("histogram")) == [(1.5, 0.0, 0.0)]
     assert await database.rows(sql.format("exp_histogram")) == [(0.0, 0.0, 9.5)]
 
 
 async def test_a_query_with_only_a_metric_name_reads_a_small_part_of_the_points(
-    database: Database, engine: EmbeddedClickHouse
+    database: Database, engine: ClickHouseServer
 ) -> None:
     """100 metrics of 20 series: the filter on the series reaches the key of the points."""
     grid = (
@@ -215,7 +215,7 @@ async def test_a_query_with_only_a_metric_name_reads_a_small_part_of_the_points(
     async with httpx.AsyncClient() as client:
         answer = await client.post(
             engine.url,
-            params={"database": "threenines_big"},
+            params={"database": f"{database.name}_big"},
             content="SELECT count(), sum(Value) FROM otel_metrics_gauge WHERE MetricName = 'm5' FORMAT TSV",
         )
 
@@ -224,11 +224,11 @@ async def test_a_query_with_only_a_metric_name_reads_a_small_part_of_the_points(
 
 
 async def test_renewing_the_views_of_the_platform_renews_those_of_its_tenants(database: Database) -> None:
-    await database.command("DROP VIEW threenines_acme.otel_metrics_sum")
+    await database.command(f"DROP VIEW {database.name}_acme.otel_metrics_sum")
 
     await create_views(database)
 
-    assert await database.rows("SELECT count() FROM threenines_acme.otel_metrics_sum") == [(2,)]
+    assert await database.rows(f"SELECT count() FROM {database.name}_acme.otel_metrics_sum") == [(2,)]
 
 
 async def test_a_name_that_is_no_tenant_makes_no_database(database: Database) -> None:

@@ -17,7 +17,7 @@ from services.collector.series_model import Extent, SeriesFilter, SeriesInfo, Se
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
 from tests.collector_store import StoreWriter
-from tests.engines import EmbeddedClickHouse
+from tests.engines_given import clickhouse_server
 from tests.otlp_requests import attribute
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,9 +62,9 @@ async def reader(
         await write(StoreWriter(store))
         yield MemoryReader(store)
         return
-    engine = EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse"))
+    engine = clickhouse_server(tmp_path_factory.mktemp("clickhouse"))
     await asyncio.to_thread(engine.start)
-    database = Database(ClickHouseConfig.from_url(engine.url, "threenines"))
+    database = Database(ClickHouseConfig.from_url(engine.url, engine.database("threenines")))
     try:
         made = ClickHousePointStore(database, SystemClock())
         await made.database_id()

@@ -13,7 +13,7 @@ from services.collector.memory import MemoryPointStore
 from services.collector.ports import PointStore, TableBlock, TableColumn
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
-from tests.engines import EmbeddedClickHouse
+from tests.engines_given import clickhouse_server
 
 # Days that are within the tables' retention, else the rows would go at once.
 _DAY = SystemClock().now_ns() // (86_400 * 10**9) - 2
@@ -35,9 +35,9 @@ async def store(
     if request.param == "memory":
         yield MemoryPointStore()
         return
-    engine = EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse"))
+    engine = clickhouse_server(tmp_path_factory.mktemp("clickhouse"))
     await asyncio.to_thread(engine.start)
-    database = Database(ClickHouseConfig.from_url(engine.url, "threenines"))
+    database = Database(ClickHouseConfig.from_url(engine.url, engine.database("threenines")))
     try:
         made = ClickHousePointStore(database, SystemClock())
         await made.database_id()

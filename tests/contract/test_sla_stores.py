@@ -16,7 +16,7 @@ from services.sla.model import Distribution, DistributionKind, PointKind, Revisi
 from services.sla.ports import PointReader, SliceStore
 from services.sla.rows_build import Point
 from tests.contract.sla_rows import insert, insert_gauge
-from tests.engines import EmbeddedClickHouse
+from tests.engines_given import ClickHouseServer, clickhouse_server
 
 pytestmark = pytest.mark.engines
 
@@ -54,8 +54,8 @@ class Stores:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    with clickhouse_server(tmp_path_factory.mktemp("clickhouse")) as running:
         yield running
 
 
@@ -66,7 +66,7 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
         yield Stores(memory, MemorySliceStore(), memory, None)
         return
     server = request.getfixturevalue("server")
-    name = f"t_{abs(hash(request.node.name)):x}"
+    name = server.database(f"t_{abs(hash(request.node.name)):x}")
     database = Database(ClickHouseConfig.from_url(server.url, name))
     await migrate(database, load_migrations(), ManualClock())
     yield Stores(ClickHousePointReader(database), ClickHouseSliceStore(database), None, database)

@@ -27,8 +27,15 @@ from services.sla.model import Applied, PointKind, Series, Touched
 from services.sla.payload import applied_to_json, message_from_json
 from services.sla.rows_build import Point
 from tests.contract.sla_rows import insert
-from tests.engines import EmbeddedClickHouse
-from tests.engines_nats import EmbeddedNats, free_port
+from tests.engines_given import (
+    CLICKHOUSE_URL,
+    ClickHouseServer,
+    NatsLog,
+    clickhouse_server,
+    nats_server,
+    needs_embedded,
+)
+from tests.engines_nats import free_port
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
 pytestmark = pytest.mark.engines
@@ -57,8 +64,9 @@ SERIES = {1: GOOD, 2: BAD}
 class Suite:
     """The process under test with its engines."""
 
-    clickhouse: EmbeddedClickHouse
-    nats: EmbeddedNats
+    clickhouse: ClickHouseServer
+    nats: NatsLog
+    database: str
     port: int = field(default_factory=free_port)
     admin: str = field(default_factory=lambda: mint_token(secrets.token_bytes).text)
     tokens: dict[str, MintedToken] = field(default_factory=dict)
@@ -70,6 +78,7 @@ class Suite:
             **os.environ,
             "THREENINES_NATS_URL": self.nats.url,
             "THREENINES_CLICKHOUSE_URL": self.clickhouse.url,
+            "THREENINES_CLICKHOUSE_DATABASE": self.database,
             "THREENINES_SLA_LISTEN": f"127.0.0.1:{self.port}",
             "THREENINES_ADMIN_TOKEN_SHA256": sha256_hex(self.admin),
         }
@@ -109,7 +118,7 @@ class Suite:
 
     async def write(self, tenant: str, rows: list[Point], watermark_ms: int) -> None:
         """As the collector's writer: rows first, then word of them."""
-        database = Database(ClickHouseConfig.from_url(self.clickhouse.url, "threenines"))
+        database = Database(ClickHouseConfig.from_url(self.clickhouse.url, self.database))
         await migrate(database, load_migrations(), SystemClock())
         for point in rows:
             await insert(database, tenant, METRIC, SERIES[point.series_id], [point])
@@ -144,11 +153,11 @@ class Suite:
 
 @pytest.fixture
 async def suite(tmp_path: Path) -> AsyncIterator[Suite]:
-    clickhouse = EmbeddedClickHouse(tmp_path / "clickhouse")
-    nats = EmbeddedNats(tmp_path / "nats")
+    clickhouse = clickhouse_server(tmp_path / "clickhouse")
+    nats = nats_server(tmp_path / "nats")
     clickhouse.start()
     await nats.start()
-    running = Suite(clickhouse, nats)
+    running = Suite(clickhouse, nats, clickhouse.database("threenines"))
     try:
         yield running
     finally:
@@ -234,6 +243,7 @@ async def test_rows_become_figures_that_only_their_tenant_sees_and_survive_crash
 
 
 async def test_without_clickhouse_the_process_stays_up_and_says_so(suite: Suite) -> None:
+    needs_embedded(CLICKHOUSE_URL, why="it is stopped and started")
     suite.clickhouse.stop()
     await suite.configure("acme")
     suite.start()

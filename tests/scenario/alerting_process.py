@@ -127,12 +127,15 @@ class Why:
 class AlertingProcess:
     """`python -m services.alerting.main` as the supervisor would run it."""
 
-    def __init__(self, *, nats_url: str, clickhouse_url: str, directory: Path) -> None:
+    def __init__(
+        self, *, nats_url: str, clickhouse_url: str, directory: Path, database: str = "threenines"
+    ) -> None:
         self._environment = {
             **os.environ,
             "PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}",
             "THREENINES_NATS_URL": nats_url,
             "THREENINES_CLICKHOUSE_URL": clickhouse_url,
+            "THREENINES_CLICKHOUSE_DATABASE": database,
             "THREENINES_AUTH": "none",
             "THREENINES_ALERTING_LISTEN": "127.0.0.1:0",
             "THREENINES_DATA_DIR": str(directory),

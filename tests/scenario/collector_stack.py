@@ -11,8 +11,7 @@ import grpc
 
 from services.common.clickhouse import ClickHouseConfig, Database
 from tests.collector_process import EXPORT_METHOD, CollectorProcess
-from tests.engines import EmbeddedClickHouse
-from tests.engines_nats import EmbeddedNats
+from tests.engines_given import ClickHouseServer, NatsLog, clickhouse_server, nats_server
 from threenines.collector.v1 import collector_pb2, collector_service_pb2, collector_service_pb2_grpc
 
 
@@ -20,8 +19,8 @@ from threenines.collector.v1 import collector_pb2, collector_service_pb2, collec
 class CollectorStack:
     """What a scenario works with."""
 
-    nats: EmbeddedNats
-    clickhouse: EmbeddedClickHouse
+    nats: NatsLog
+    clickhouse: ClickHouseServer
     collector: CollectorProcess
     database: Database
 
@@ -57,12 +56,14 @@ async def collector_stack(
     path: Path, *, environ: dict[str, str] | None = None
 ) -> AsyncIterator[CollectorStack]:
     """Start everything, wait until the collector serves, and stop it all afterwards."""
-    nats = EmbeddedNats(path / "nats")
-    clickhouse = EmbeddedClickHouse(path / "clickhouse")
+    nats = nats_server(path / "nats")
+    clickhouse = clickhouse_server(path / "clickhouse")
     await nats.start()
     await asyncio.to_thread(clickhouse.start)
+    name = clickhouse.database("threenines")
+    environ = {"THREENINES_CLICKHOUSE_DATABASE": name, **(environ or {})}
     collector = CollectorProcess(nats.url, clickhouse.url, path / "collector", environ=environ)
-    database = Database(ClickHouseConfig.from_url(clickhouse.url, "threenines"))
+    database = Database(ClickHouseConfig.from_url(clickhouse.url, name))
     try:
         collector.start()
         await collector.wait_serving()

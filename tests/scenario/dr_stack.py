@@ -24,6 +24,7 @@ from services.dr.backups import NewBackup
 from services.dr.config import DrConfig
 from services.dr.model import Backup, Restore
 from tests.engines import EmbeddedClickHouse
+from tests.engines_given import CLICKHOUSE_URL, needs_embedded
 from tests.engines_nats import nats_engine
 
 REGION = "local"
@@ -94,6 +95,7 @@ class DrStack:
 @asynccontextmanager
 async def dr_stack(directory: Path, *, answer_s: float = 0.5, rows: bool = True) -> AsyncIterator[DrStack]:
     """Engines, tables with rows, and a working service; the caller is the platform's admin."""
+    needs_embedded(CLICKHOUSE_URL, why="reads a backup's files from the server's disk")
     backups_dir = directory / "backups"
     clickhouse = EmbeddedClickHouse(directory / "clickhouse", options=("--backups-dir", str(backups_dir)))
     await asyncio.to_thread(clickhouse.start)

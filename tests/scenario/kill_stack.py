@@ -17,6 +17,7 @@ from services.common.log import NatsEngine, connect_nats
 from services.common.streams import APPLIED, LEASES, OTLP
 from tests.collector_process import CollectorProcess
 from tests.engines import EmbeddedClickHouse
+from tests.engines_given import CLICKHOUSE_URL, NATS_URL, needs_embedded
 from tests.engines_nats import EmbeddedNats, free_port
 from tests.scenario.insert_relay import InsertRelay
 from tests.scenario.ledger import Load
@@ -72,6 +73,7 @@ async def kill_stack(
     path: Path, *, clickhouse_up: bool = True, through_relay: bool = True
 ) -> AsyncIterator[KillStack]:
     """Start everything, wait until the collector serves, and stop it all afterwards."""
+    needs_embedded(CLICKHOUSE_URL, NATS_URL, why="engines are killed")
     nats = EmbeddedNats(path / "nats")
     clickhouse = EmbeddedClickHouse(path / "clickhouse", port=free_port())
     relay = InsertRelay(clickhouse.port)

@@ -16,8 +16,7 @@ from services.alerting.ports import AttemptRow
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
 from services.common.log import NatsEngine, connect_nats
-from tests.engines import EmbeddedClickHouse
-from tests.engines_nats import EmbeddedNats
+from tests.engines_given import NATS_URL, clickhouse_server, nats_server, needs_embedded
 from tests.scenario.alerting_process import AlertingProcess, Receiver, apply_documents, until, until_async
 from tests.unit.alerting.slices_text import message, piece
 
@@ -64,15 +63,19 @@ NO_CLICKHOUSE = "http://127.0.0.1:9"
 
 
 @asynccontextmanager
-async def a_place(tmp_path: Path, *, clickhouse_url: str = NO_CLICKHOUSE) -> AsyncIterator[Place]:
-    nats = EmbeddedNats(tmp_path / "nats")
+async def a_place(
+    tmp_path: Path, *, clickhouse_url: str = NO_CLICKHOUSE, database: str = "threenines"
+) -> AsyncIterator[Place]:
+    nats = nats_server(tmp_path / "nats")
     await nats.start()
     receiver = Receiver()
     await receiver.open()
     engine = await connect_nats(nats.url, clock=SystemClock(), timeout_s=10)
     await engine.ensure_streams()
     await apply_documents(engine, tmp_path, port=receiver.port)
-    process = AlertingProcess(nats_url=nats.url, clickhouse_url=clickhouse_url, directory=tmp_path)
+    process = AlertingProcess(
+        nats_url=nats.url, clickhouse_url=clickhouse_url, database=database, directory=tmp_path
+    )
     try:
         yield Place(engine, receiver, process)
     finally:
@@ -190,6 +193,7 @@ async def _story_with_kills(directory: Path, moments: tuple[str, str], seed: int
 
 async def test_survives_kills_at_the_worst_moments(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Twice in each story, around evaluation, queueing and sending; three stories side by side."""
+    needs_embedded(NATS_URL, why="three of them run at the same time")
     stories = (("ALERTS", "NOTIFY"), ("NOTIFY", "posted"), ("posted", "ALERTS"))
     async with asyncio.TaskGroup() as group:
         for seed, moments in enumerate(stories):
@@ -199,8 +203,9 @@ async def test_survives_kills_at_the_worst_moments(tmp_path_factory: pytest.Temp
 
 async def test_history_tells_what_was_decided_and_sent(tmp_path: Path) -> None:
     """The same with ClickHouse: every transition, decision and attempt is there, each once."""
-    with EmbeddedClickHouse(tmp_path / "clickhouse") as clickhouse:
-        async with a_place(tmp_path, clickhouse_url=clickhouse.url) as place:
+    with clickhouse_server(tmp_path / "clickhouse") as clickhouse:
+        name = clickhouse.database("threenines")
+        async with a_place(tmp_path, clickhouse_url=clickhouse.url, database=name) as place:
             place.process.start()
             await place.stream.publish(good=100, bad=0, slices=20)
             await place.stream.publish(good=0, bad=100, slices=5)
@@ -208,7 +213,7 @@ async def test_history_tells_what_was_decided_and_sent(tmp_path: Path) -> None:
             await place.stream.publish(good=100, bad=0, slices=10)
             await until(lambda: bool(place.receiver.keys("resolved")), within_s=30, why=place.process.why)
 
-            database = Database(ClickHouseConfig.from_url(clickhouse.url, "threenines"))
+            database = Database(ClickHouseConfig.from_url(clickhouse.url, name))
             history = ClickHouseHistory(database, SystemClock())
 
             async def sends() -> list[AttemptRow]:

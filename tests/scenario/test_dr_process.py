@@ -22,7 +22,8 @@ from services.common.migrations import load_migrations, migrate
 from services.common.streams import CONTROL, LEASES, OTLP, POSITIONS
 from services.dr.servicer import SERVICE_NAME
 from tests.engines import EmbeddedClickHouse
-from tests.engines_nats import EmbeddedNats, free_port
+from tests.engines_given import CLICKHOUSE_URL, NatsLog, nats_server, needs_embedded
+from tests.engines_nats import free_port
 from tests.scenario.dr_stack import DATABASE, REGION
 from threenines.dr.v1 import backup_service_pb2, backup_service_pb2_grpc, dr_pb2
 
@@ -73,11 +74,12 @@ class DrProcess:
 
 
 @asynccontextmanager
-async def dr_process(directory: Path) -> AsyncIterator[tuple[DrProcess, EmbeddedNats, EmbeddedClickHouse]]:
+async def dr_process(directory: Path) -> AsyncIterator[tuple[DrProcess, NatsLog, EmbeddedClickHouse]]:
     """The process, not started, and its engines, started."""
+    needs_embedded(CLICKHOUSE_URL, why="reads a backup's files from the server's disk")
     backups = directory / "backups"
     clickhouse = EmbeddedClickHouse(directory / "ch", options=("--backups-dir", str(backups)))
-    nats = EmbeddedNats(directory / "nats")
+    nats = nats_server(directory / "nats")
     await asyncio.to_thread(clickhouse.start)
     await nats.start()
     port = free_port()

@@ -20,6 +20,7 @@ from services.dr.model import Backup, BackupState, Restore, RestoreState
 from services.dr.restores import NewRestore
 from tests.collector_process import CollectorProcess
 from tests.collector_rows import comparable, stored_rows
+from tests.engines_given import CLICKHOUSE_URL, needs_embedded
 from tests.otlp_requests import TABLES, Ledger, RequestMaker, rows_of
 from tests.scenario.collector_stack import CollectorStack, collector_stack
 from tests.scenario.dr_stack import ADMIN, REGION, working
@@ -39,6 +40,7 @@ async def test_a_writer_on_the_restored_database_writes_what_came_after_the_back
     for raw in requests:
         ledger.add(rows_of("default", raw))
 
+    needs_embedded(CLICKHOUSE_URL, why="reads a backup's files from the server's disk")
     async with collector_stack(tmp_path) as stack:
         await _send(stack, requests[:30])
         (backup, restore), _ = await asyncio.gather(
