@@ -29,7 +29,8 @@ _FIRST_SEGMENTS = 256
 _KEPT_ROWS = 1 << 16
 """A thread does not keep more memory than for so many rows between requests."""
 
-_NOTHING = np.zeros(0, np.uint8)
+_NOTHING = np.frombuffer(bytearray(1), np.uint8)[:0]
+_NOTHING.flags.writeable = False  # as arrays over bytes are: one type, one compiled version of each kernel
 _NO_EXEMPLARS = np.zeros((memory.EXEMPLAR_COLUMNS, 0), np.uint64)
 
 

@@ -12,7 +12,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, Metri
 METRICS = 20
 _RESOURCE = ("service.name", "service.version", "host.name", "cloud.region", "deployment.environment")
 _KEYS = ("http.route", "method", "code", "pod")
-_START_NS = 1_700_000_000_000_000_000
+START_NS = 1_700_000_000_000_000_000
 
 
 def numbers(points: int, *, export: int, first_series: int = 0) -> bytes:
@@ -57,8 +57,8 @@ def _request(
         metric = scope.metrics.add(name=f"bench.metric.{number}", unit="1", description="A metric.")
         for place in range(points // METRICS):
             point = add(metric, place)
-            point.start_time_unix_nano = _START_NS
-            point.time_unix_nano = _START_NS + 10_000_000_000 * (export + 1) + place
+            point.start_time_unix_nano = START_NS
+            point.time_unix_nano = START_NS + 10_000_000_000 * (export + 1) + place
             values = ("/api/v1/carts/{cart}/items", "POST", "201", f"checkout-{first_series + place:08d}")
             for key, value in zip(_KEYS, values, strict=True):
                 point.attributes.add(key=key).value.string_value = value

@@ -1,13 +1,14 @@
 """One attribute (a KeyValue): valid or not, and its share in the hash of the set that it is in.
 
 Nearly every attribute in the world is an ASCII key with an ASCII string, shorter than 128 bytes in
-all; those take the short way, which looks at each byte once. Everything else goes through `messages.py`.
+all; those take the short way, which looks at each byte once. Everything else goes through `messages.py`,
+as do the other fields of what has attributes (`rest_field`).
 """
 
 from services.collector.kernels._jit import kernel
-from services.collector.kernels.hashing import add_member, hash_bytes
+from services.collector.kernels.hashing import add_member, add_rest, hash_bytes
 from services.collector.kernels.machine import Address, load_byte
-from services.collector.kernels.messages import check_message
+from services.collector.kernels.messages import check_field, check_message
 from services.collector.kernels.schema import KEY_VALUE
 from services.collector.kernels.skip import skip_value
 from services.collector.kernels.utf8 import HIGH_BITS
@@ -56,3 +57,14 @@ def _find_key(buf: Address, pos: int, end: int, depth: int, work: Address) -> tu
         if pos < 0:
             break
     return key, length
+
+
+@kernel
+def rest_field(
+    buf: Address, start: int, pos: int, end: int, tag: int, kind: int, depth: int, work: Address, level: int
+) -> int:
+    """Check a field from `start` on that is no attribute, and hash it as it stands; the next position."""
+    pos = check_field(buf, pos, end, tag, kind, depth, work)
+    if pos >= 0:
+        add_rest(buf, start, pos, kind, work, level)
+    return pos

@@ -6,9 +6,11 @@ import threading
 import numpy as np
 import pytest
 
+from services.collector import kernels
 from services.collector.columns import Decoded
 from services.collector.decode import Decoder, decode, fresh_secrets
 from services.collector.errors import Undecodable
+from services.collector.kernels import envelope, lists, points, series_table
 from services.collector.kernels.utf8 import valid_utf8
 from tests.otlp_requests import RequestMaker
 from tests.unit.collector.kernels.differential import differences
@@ -242,6 +244,17 @@ def test_more_metrics_than_a_thread_has_room_for_are_read() -> None:
 def test_requests_of_all_types_read_as_protobuf_reads_them() -> None:
     for raw in RequestMaker(3, now_ns=NOON).requests(50, points=40):
         same_as_protobuf(raw)
+
+
+def test_requests_use_what_warming_up_compiled() -> None:
+    """One compiled version of each kernel serves every request: none has to wait for a compiler."""
+    kernels.warm()
+    for raw in (b"", request(), *RequestMaker(5, now_ns=NOON).requests(20, points=40)):
+        fresh().decode(raw)
+    compiled = [envelope.scan_request, points.fill_points, lists.fill_lists, lists.fill_exemplars]
+    compiled += [series_table.find_series, series_table.insert_series, series_table.number_series]
+
+    assert [len(each.signatures) for each in compiled] == [1] * len(compiled)
 
 
 def test_threads_that_meet_new_series_at_once_all_read_them_right() -> None:

@@ -1,0 +1,135 @@
+"""OTLP/gRPC in to acknowledged and stored, all processes counted.
+
+NATS with a sync for every append, the embedded ClickHouse and the collector, each its own process, under
+load from separate processes (`ingest_load.py`), whose CPU is not counted. The clock of CPU runs until
+every acknowledged point is stored. A warm-up makes the series known first.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.processes import cpu_s, rss_mb
+from tests.bench.report import Row
+from tests.collector_process import ROOT
+from tests.engines import EmbeddedClickHouse
+from tests.scenario.collector_stack import CollectorStack, collector_stack
+
+MILLION = 1_000_000
+DUTY_POINTS = 1.0
+_CLIENTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What every client process sends."""
+
+    points: int
+    senders: int
+    exports: int
+    at_once: int
+
+
+LARGE = Load(points=2000, senders=4, exports=140, at_once=6)
+SMALL = Load(points=100, senders=40, exports=40, at_once=32)
+
+
+class Clients:
+    """The processes that send."""
+
+    def __init__(self, address: str, load: Load) -> None:
+        self._processes = [self._start(address, load, place) for place in range(_CLIENTS)]
+
+    def prepare(self, first: int, exports: int) -> None:
+        """Serialise the requests of these exports."""
+        for process in self._processes:
+            self._say(process, f"{first} {exports}")
+        for process in self._processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+
+    def send(self) -> list[dict[str, float]]:
+        """Send them; what each process saw."""
+        for process in self._processes:
+            self._say(process, "go")
+        return [json.loads(process.stdout.readline()) for process in self._processes if process.stdout]
+
+    def stop(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(10)
+
+    def _say(self, process: "subprocess.Popen[str]", text: str) -> None:
+        assert process.stdin is not None
+        process.stdin.write(text + "\n")
+        process.stdin.flush()
+
+    def _start(self, address: str, load: Load, place: int) -> "subprocess.Popen[str]":
+        numbers = (load.points, (place + 1) * 1_000_000, load.senders, load.at_once)
+        command = [sys.executable, "-m", "tests.bench.ingest_load", address, *map(str, numbers)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT)
+
+
+async def _measured(name: str, stack: CollectorStack, load: Load, duty: float | None) -> list[Row]:
+    """CPU-seconds by process over one load, from the first request until all is stored."""
+    pids = stack_pids(stack)
+    clients = Clients(stack.collector.otlp_address, load)
+    try:
+        # A first export makes the series known; it is stored before the measurement begins.
+        before = (await stack.counts()).written_count
+        await asyncio.to_thread(clients.prepare, 0, 1)
+        sent = await asyncio.to_thread(clients.send)
+        before += round(sum(one["acknowledged"] for one in sent))
+        await stack.until_written(before)
+        await asyncio.to_thread(clients.prepare, 1, load.exports)
+        spent, begun = {one: cpu_s(pid) for one, pid in pids.items()}, time.perf_counter()
+        sent = await asyncio.to_thread(clients.send)
+        acknowledged = round(sum(one["acknowledged"] for one in sent))
+        counts = await stack.until_written(before + acknowledged)
+        seconds = time.perf_counter() - begun
+        spent = {one: cpu_s(pid) - spent[one] for one, pid in pids.items()}
+    finally:
+        await asyncio.to_thread(clients.stop)
+    assert acknowledged > 0
+    assert counts.written_count == before + acknowledged, "stored is not what was acknowledged"
+    rows = [Row(name, acknowledged / sum(spent.values()) / MILLION, "M points/CPU-s", duty)]
+    for one, cpu in spent.items():
+        rows.append(Row(f"  {one}", cpu / acknowledged * MILLION, "CPU-s/M points"))
+    rows.append(Row("  points acknowledged and stored", acknowledged / MILLION, "M points"))
+    rows.append(Row("  requests refused", sum(one["refused"] for one in sent), "requests"))
+    rows.append(
+        Row("  wall rate, clients on the same machine", acknowledged / seconds / MILLION, "M points/s")
+    )
+    rows.append(Row("  latency, 99th percentile", 1000 * max(one["p99"] for one in sent), "ms"))
+    rows.append(Row("  collector's resident memory, largest", rss_mb(pids["collector"]), "MB"))
+    return rows
+
+
+def stack_pids(stack: CollectorStack) -> dict[str, int]:
+    """Process ids by name."""
+    assert isinstance(stack.clickhouse, EmbeddedClickHouse)
+    return {
+        "collector": stack.collector.pid,
+        "nats": stack.nats._process.pid,  # type: ignore[union-attr]
+        "clickhouse": stack.clickhouse.pid,
+    }
+
+
+async def _ours(path: Path) -> list[Row]:
+    async with collector_stack(path) as stack:
+        rows = await _measured("threenines, 2000 points a request", stack, LARGE, DUTY_POINTS)
+        return rows + await _measured("threenines, 100 points a request", stack, SMALL, None)
+
+
+def run() -> list[Row]:
+    """The figures of both sizes of requests."""
+    with tempfile.TemporaryDirectory(prefix="bench-ingest-") as path:
+        return asyncio.run(_ours(Path(path)))
