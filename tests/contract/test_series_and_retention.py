@@ -33,7 +33,7 @@ _TODAY = time.time_ns() // _DAY_NS
 _KEPT = {"short": 9, "long": 60}
 _ODD = "räte \\ 'quoted' \"x\" {y} \t"
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.engines]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -49,16 +49,12 @@ async def database(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Da
         await asyncio.to_thread(engine.stop)
 
 
-@pytest_asyncio.fixture(
-    scope="module",
-    loop_scope="module",
-    params=["memory", pytest.param("clickhouse", marks=pytest.mark.engines)],
-)
-async def store(request: pytest.FixtureRequest) -> PointStore:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["memory", "clickhouse"])
+async def store(request: pytest.FixtureRequest, database: Database) -> PointStore:
     """One store for the module."""
     if request.param == "memory":
         return MemoryPointStore()
-    made = ClickHousePointStore(request.getfixturevalue("database"), SystemClock())
+    made = ClickHousePointStore(database, SystemClock())
     await made.database_id()
     return made
 
@@ -125,7 +121,6 @@ async def test_owners_are_told_for_what_is_stored_and_for_nothing_else(store: Po
     assert await store.series_owners([]) == {}
 
 
-@pytest.mark.engines
 async def test_rows_are_kept_as_long_as_their_tenant_wants(database: Database) -> None:
     """All tables and series: a row goes when its own days have passed, others of its part stay."""
     store = ClickHousePointStore(database, SystemClock())
