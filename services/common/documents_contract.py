@@ -24,6 +24,10 @@ from services.common.documents_values import (
 
 MetricName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _REQUEST_DURATION = "http.server.request.duration"
+# Shorter slices would be more than people can read and a slicer can keep up with; longer ones tell too late.
+_SLICE_NS = (10**9, 3600 * 10**9)
+LONGEST_WINDOW_NS = 400 * 86_400 * 10**9
+"""No figure is computed over more: 400 days hold any year."""
 
 
 class NoDataPolicy(StrEnum):
@@ -96,7 +100,13 @@ class ContractSpec(Spec):
             raise ValueError(f"objectives: {', '.join(repeated)} is there more than once")
         if self.slice.ns % 1_000_000:
             raise ValueError("slice: must be whole milliseconds")
+        if not _SLICE_NS[0] <= self.slice.ns <= _SLICE_NS[1]:
+            raise ValueError("slice: must be 1s to 1h")
         for objective in self.objectives:
+            if objective.window.ns > LONGEST_WINDOW_NS:
+                raise ValueError(
+                    f"objectives: window {objective.window.text} of {objective.name} is over 400d"
+                )
             if objective.window.ns % self.slice.ns:
                 raise ValueError(
                     f"objectives: window {objective.window.text} of {objective.name}"

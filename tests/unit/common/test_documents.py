@@ -321,3 +321,20 @@ def test_a_maintenance_window_needs_a_zone_and_a_length(tmp_path: Path) -> None:
     assert [reason for _, _, reason in backwards] == ["end: must be after start"]
     found = problems(tmp_path, TENANT, text.format("2026-03-01 00:00:00", "2026-03-01T02:00:00Z"))
     assert [field for _, field, _ in found] == ["spec.start"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ("window: 30d", "window: 401d", "objectives: window 401d of availability is over 400d"),
+        ("objectives:", "slice: 1ms\n  objectives:", "slice: must be 1s to 1h"),
+        ("objectives:", "slice: 2h\n  objectives:", "slice: must be 1s to 1h"),
+    ],
+)
+def test_one_contract_cannot_ask_for_more_than_is_computed(
+    tmp_path: Path, before: str, after: str, reason: str
+) -> None:
+    """It would stop the slicer, or the status of every tenant that is asked for in one call."""
+    found = problems(tmp_path, TENANT, contract().replace(before, after, 1))
+
+    assert [(field, why) for _, field, why in found] == [("spec", reason)]
