@@ -2,7 +2,8 @@
 
 Clients such as Java's offer HTTP/2 with their first request (`Upgrade: h2c`), body included. A
 server may ignore that (RFC 9110 7.8), but httptools then ends the request before its body. Here
-the body of such a request is counted off by its length, and parsing goes on behind it. To
+the body of such a request is counted off by its length, and parsing goes on behind it; one in
+chunks cannot be, and its request must be refused (`offered`), never served without its body. To
 uvicorn this is an `httptools.HttpRequestParser`.
 """
 
@@ -47,9 +48,14 @@ class UpgradeIgnoringParser:
             else:
                 return
 
+    @property
+    def offered(self) -> bool:
+        """Whether the request at hand offers another protocol."""
+        return bool(self._parser.should_upgrade())
+
     def hold_back_end(self, body_length: int) -> bool:
         """Whether a message that seems complete has a body of `body_length` bytes still to come."""
-        if self._parser.should_upgrade():
+        if self.offered:
             self._left = body_length
         return self._left > 0
 

@@ -88,6 +88,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if size > _MAX_HEAD_BYTES:
             # Inside the parser this means a bad request: 400, and the connection ends.
             raise ValueError("the head of the request is too large")
+        if self._requests.offered and any(name == b"transfer-encoding" for name, _ in self.headers):
+            raise ValueError("a body in chunks cannot be read behind an offer of another protocol")
         self._in_head, self._head_bytes = False, 0
         self._heads += 1
         super().on_headers_complete()

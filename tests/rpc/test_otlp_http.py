@@ -382,6 +382,15 @@ async def test_an_offer_of_another_protocol_is_not_taken_up(doors: Doors, cut: i
     assert (await doors.logged())[-1] == raw
 
 
+async def test_such_an_offer_with_a_body_in_chunks_is_refused_and_never_taken_as_empty(doors: Doors) -> None:
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAA")
+    async with connection(doors) as (reader, writer):
+        writer.write(head_of(doors, "Transfer-Encoding: chunked", *offer) + b"4\r\njunk\r\n0\r\n\r\n")
+
+        assert (await read_answer(reader))[0] == 400
+        assert await reader.read() == b""
+
+
 async def test_nothing_that_a_client_sends_is_a_500(doors: Doors) -> None:
     rng = random.Random(7)
     seeds = [raw_request(9), otlp_json(ExportMetricsServiceRequest.FromString(raw_request(9)))]
