@@ -81,6 +81,16 @@ class DataDir:
         return self.root / "clickhouse-password"
 
     @property
+    def nats_token_file(self) -> Path:
+        """The token of the embedded NATS, mode 0600."""
+        return self.root / "nats-token"
+
+    @property
+    def redis_password_file(self) -> Path:
+        """The password of the embedded Redis, mode 0600."""
+        return self.root / "redis-password"
+
+    @property
     def backups(self) -> Path:
         """Where ClickHouse writes backups."""
         return self.root / "backups"
@@ -94,8 +104,9 @@ class DataDir:
         return self.root / "logs" / f"{name}.log"
 
     def prepare(self) -> None:
-        """Make the directories; the root is for its owner only."""
+        """Make the directories; the root is for its owner only, also where it was there before."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.root.chmod(0o700)
         for path in (self.root / "logs", self.backups):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -113,6 +124,14 @@ class DataDir:
         """The embedded ClickHouse's password, made at first use."""
         return _secret(self.clickhouse_password_file, lambda: secrets.token_urlsafe(24))
 
+    def nats_token(self) -> str:
+        """The embedded NATS's token, made at first use: who may append to CONFIG may do everything."""
+        return _secret(self.nats_token_file, lambda: secrets.token_hex(24))
+
+    def redis_password(self) -> str:
+        """The embedded Redis's password, made at first use."""
+        return _secret(self.redis_password_file, lambda: secrets.token_hex(24))
+
 
 def _secret(path: Path, make: Callable[[], str]) -> str:
     if path.exists():
@@ -125,7 +144,13 @@ def _secret(path: Path, make: Callable[[], str]) -> str:
 
 
 def write_json_atomically(path: Path, value: object) -> None:
-    """Replace `path` in one step, so that a reader never sees half of it."""
+    """Replace `path` in one step, so that a reader never sees half of it; only its owner reads it.
+
+    What runs where names URLs, and those hold credentials.
+    """
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(json.dumps(value, indent=2) + "\n")
     temporary.replace(path)

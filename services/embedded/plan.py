@@ -101,6 +101,7 @@ def _nats(data_dir: DataDir, ports: Ports, environ: Mapping[str, str]) -> tuple[
         monitor_port=ports["nats_monitor"],
         host=HOST,
         max_file_bytes=_share_of_free_space(data_dir.root),
+        token=data_dir.nats_token(),
     )
     nats_engine.write_config(server)
     spec = ChildSpec(
@@ -116,8 +117,13 @@ def _nats(data_dir: DataDir, ports: Ports, environ: Mapping[str, str]) -> tuple[
 
 
 def _redis(data_dir: DataDir, ports: Ports, environ: Mapping[str, str]) -> tuple[ChildSpec, str]:
-    server = redis_engine.RedisServer(data_dir=data_dir.engine("redis"), port=ports["redis"], host=HOST)
-    server.data_dir.mkdir(parents=True, exist_ok=True)
+    server = redis_engine.RedisServer(
+        data_dir=data_dir.engine("redis"),
+        port=ports["redis"],
+        host=HOST,
+        password=data_dir.redis_password(),
+    )
+    redis_engine.write_config(server)
     spec = ChildSpec(
         name="redis",
         title="Redis (cache)",

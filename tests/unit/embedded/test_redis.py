@@ -1,5 +1,6 @@
 """The embedded Redis: its command line, and that the real one starts, bounded and diskless."""
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import redis.asyncio
 
 from services.common.clock import SystemClock
 from services.common.errors import Unavailable
-from services.embedded.redis import RedisServer, build_argv, wait_ready
+from services.embedded.redis import RedisServer, build_argv, wait_ready, write_config
 from tests.engines_nats import EmbeddedRedis, free_port
 
 
@@ -19,6 +20,17 @@ def test_nothing_goes_to_disk_and_nobody_else_gets_in(tmp_path: Path) -> None:
     assert settings["--appendonly"] == "no"
     assert settings["--bind"] == "127.0.0.1"
     assert settings["--maxmemory"] == str(256 << 20)
+
+
+def test_the_password_is_in_the_file_of_the_owner_only(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis", 6379, password="geheim")
+    write_config(server)
+
+    assert server.config_path.read_text() == "requirepass geheim\n"
+    assert stat.S_IMODE(server.config_path.stat().st_mode) == 0o600
+    assert server.url == "redis://:geheim@127.0.0.1:6379/0"
+    assert "geheim" not in " ".join(build_argv(server))
+    assert "geheim" not in repr(server)
 
 
 async def test_waiting_for_a_server_that_is_not_there_ends() -> None:
