@@ -16,6 +16,7 @@ from services.collector.otlp_http_server import HttpLimits, HttpServer
 from services.collector.otlp_servicer import SERVICE_NAME as OTLP_SERVICE
 from services.collector.otlp_servicer import add_metrics_service
 from services.collector.pause import PauseGate
+from services.collector.quota_gates import Quotas
 from services.collector.receive import Receiver
 from services.collector.retention import Retention
 from services.collector.servicer import CollectorServicer
@@ -77,6 +78,8 @@ class Collector:
         self.reader = ClickHouseReader(database)
         self.tallies = Tallies(self.telemetry.counters, since_ns=clock.now_ns())
         self.keeper = TallyKeeper(engine.kv, self.tallies, region=settings.region)
+        self.status = self._status()
+        self.quotas = self._quotas(database)
         self.health = HealthRegistry(clock)
         self.health.add_probe("log", engine.probe)
         self.health.add_services([WRITER_HEALTH])
@@ -109,6 +112,7 @@ class Collector:
             "writer": self.writer.run,
             "ticker": self._tick,
             "tallies": self._keep_tallies,
+            "quotas": self.quotas.run,
         }
         try:
             await serve(
@@ -119,6 +123,7 @@ class Collector:
                 beside={"otlp-http": http.serve},
             )
         finally:
+            await self.quotas.close()
             await asyncio.to_thread(self.telemetry.shutdown)
 
     def _http_server(self, receiver: Receiver, drain_s: float) -> HttpServer:
@@ -141,10 +146,12 @@ class Collector:
             random_bytes=secrets.token_bytes,
             config=self.config.receive,
             counters=self.telemetry.counters,
+            rate=self.quotas.rate,
+            series=self.quotas.series,
         )
 
-    def _servicer(self) -> CollectorServicer:
-        status = StatusReporter(
+    def _status(self) -> StatusReporter:
+        return StatusReporter(
             log=self.engine.log,
             kv=self.engine.kv,
             tallies=self.tallies,
@@ -153,12 +160,30 @@ class Collector:
             region=self.config.settings.region,
             limit_bytes=self.config.log_limit_bytes,
         )
+
+    def _quotas(self, database: Database) -> Quotas:
+        return Quotas(
+            self.config.quota,
+            redis_url=self.config.settings.redis_url,
+            log=self.engine.log,
+            feed=self.feed,
+            database=database,
+            status=self.status,
+            clock=self.clock,
+            counters=self.telemetry.counters,
+        )
+
+    def _servicer(self) -> CollectorServicer:
         tenants = Tenants(
             log=self.engine.log, feed=self.feed, clock=self.clock, random_bytes=secrets.token_bytes
         )
-        series = SeriesLister(self.reader, status.watermark_ns)
-        return CollectorServicer(  # type: ignore[abstract]  # in the stubs only
-            status=status, tenants=tenants, series=series
+        series = SeriesLister(self.reader, self.status.watermark_ns)
+        return CollectorServicer(
+            status=self.status,
+            tenants=tenants,
+            series=series,
+            quotas=self.quotas.administration,
+            usage=self.quotas.usage,
         )
 
     def _writer(self) -> WriterRunner:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from services.collector.admission import AdmissionConfig
+from services.collector.quota import Quota
 from services.collector.receive import ReceiveConfig
 from services.collector.write import WriteConfig
 from services.common.clickhouse import ClickHouseConfig
@@ -23,6 +24,8 @@ class CollectorConfig:
     admission: AdmissionConfig = field(default_factory=AdmissionConfig)
     receive: ReceiveConfig = field(default_factory=ReceiveConfig)
     streams: StreamsConfig = field(default_factory=StreamsConfig)
+    quota: Quota = field(default_factory=Quota)
+    """Of tenants that have none of their own."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "CollectorConfig":
@@ -39,6 +42,7 @@ class CollectorConfig:
             admin=settings.server_config(settings.collector_listen),
             write=WriteConfig(region=settings.region),
             admission=AdmissionConfig(max_bytes=settings.receive_memory_bytes),
+            quota=Quota.from_settings(settings),
         )
 
     @property

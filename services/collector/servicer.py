@@ -4,10 +4,12 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from services.collector import convert, convert_series
+from services.collector import convert, convert_quota, convert_series
 from services.collector.list_series import SeriesLister
+from services.collector.set_quota import QuotaAdministration
 from services.collector.status import StatusReporter
 from services.collector.tenants import Tenants, own_tenant
+from services.collector.usage import UsageReporter
 from threenines.collector.v1 import collector_pb2, collector_service_pb2, collector_service_pb2_grpc
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -16,10 +18,20 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
     """The administration of the collector."""
 
-    def __init__(self, *, status: StatusReporter, tenants: Tenants, series: SeriesLister) -> None:
+    def __init__(
+        self,
+        *,
+        status: StatusReporter,
+        tenants: Tenants,
+        series: SeriesLister,
+        quotas: QuotaAdministration,
+        usage: UsageReporter,
+    ) -> None:
         self._status = status
         self._tenants = tenants
         self._series = series
+        self._quotas = quotas
+        self._usage = usage
 
     async def GetStatus(
         self, request: collector_service_pb2.GetStatusRequest, _context: Context
@@ -41,6 +53,21 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         """List the values of an attribute."""
         asked = convert_series.request_from_proto(request, _parent(request.parent))
         return convert_series.values_to_proto(await self._series.values(asked, request.attribute))
+
+    async def GetTenantUsage(
+        self, request: collector_service_pb2.GetTenantUsageRequest, _context: Context
+    ) -> collector_pb2.TenantUsage:
+        """What a tenant stored, and what makes its series many."""
+        tenant = convert_quota.usage_tenant(request.name) if request.name else own_tenant()
+        asked = convert_quota.usage_from_proto(request, tenant)
+        return convert_quota.usage_to_proto(await self._usage.usage(asked))
+
+    async def SetTenantQuota(
+        self, request: collector_service_pb2.SetTenantQuotaRequest, _context: Context
+    ) -> collector_pb2.TenantQuota:
+        """Change a tenant's quota."""
+        change = convert_quota.change_from_proto(request)
+        return convert_quota.quota_to_proto(await self._quotas.set_quota(change))
 
     async def CreateTenant(
         self, request: collector_service_pb2.CreateTenantRequest, _context: Context

@@ -66,13 +66,32 @@ class StatusReporter:
             PermissionDenied: another tenant's status, or all without being the platform's admin.
             Unavailable: the log does not answer.
         """
-        tenants = self._asked(tenant)
+        return await self._read(self._asked(tenant), sums=_sees_all())
+
+    async def observe(self) -> StatusReport:
+        """The status of every tenant, for the process's own metrics; it asks nobody's rights.
+
+        Raises:
+            Unavailable: the log does not answer.
+        """
+        return await self._read(None, sums=True)
+
+    async def written_seq(self) -> int:
+        """Everything in the log up to it is stored in this region; 0 when nothing is.
+
+        Raises:
+            Unavailable: the log does not answer.
+        """
+        position = await self._position((await self._log.stream_info(OTLP)).created_ns)
+        return 0 if position is None else position.written_seq
+
+    async def _read(self, tenants: list[str] | None, *, sums: bool) -> StatusReport:
         state = await self._log.stream_info(OTLP)
         position = await self._position(state.created_ns)
         written_seq = 0 if position is None else position.written_seq
         unread = await self._unread(written_seq, state)
         counts = {name: self._counts(name, position, unread) for name in self._known(position, unread)}
-        everything = total(counts.values()) if _sees_all() else None
+        everything = total(counts.values()) if sums else None
         return StatusReport(
             region=self._region,
             read_ns=self._clock.now_ns(),

@@ -252,8 +252,10 @@ class Writer:
         self._wrote()
         self._counters.add("collector.batches", outcome="done")
         for tenant, counts in batch.counts.items():
+            self._counters.add("collector.points.logged", counts.logged, tenant=tenant)
             self._counters.add("collector.points.stored", counts.written, tenant=tenant)
             self._counters.add("collector.points.deduplicated", counts.duplicate, tenant=tenant)
+            self._counters.add("collector.points.deadlettered", counts.dead_lettered, tenant=tenant)
         for moved in batch.moved:
             _log.warning("series %016x of %s %s is another's id", moved.key.series_id, *moved[:2])
             self._counters.add("collector.series.collisions", tenant=moved.tenant)
