@@ -15,8 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from services.common.auth_tokens import sha256_hex
 from tests.collector_process import EXPORT_METHOD, CollectorProcess
-from tests.engines import EmbeddedClickHouse
-from tests.engines_nats import EmbeddedNats
+from tests.engines_given import clickhouse_server, nats_server
 from tests.otlp_requests import attribute
 from threenines.collector.v1 import collector_pb2, collector_service_pb2, collector_service_pb2_grpc
 
@@ -33,7 +32,6 @@ class Served:
     stub: collector_service_pb2_grpc.CollectorServiceStub
     readers: dict[str, str]
     writer: str
-    engine: EmbeddedClickHouse
 
     async def series(
         self, token: str, parent: str = "", **fields: Any
@@ -68,11 +66,14 @@ def request(tenant: str) -> bytes:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     path = tmp_path_factory.mktemp("series")
-    nats, engine = EmbeddedNats(path / "nats"), EmbeddedClickHouse(path / "clickhouse")
+    nats, engine = nats_server(path / "nats"), clickhouse_server(path / "clickhouse")
     await nats.start()
     await asyncio.to_thread(engine.start)
-    environ = {"THREENINES_ADMIN_TOKEN_SHA256": sha256_hex(_ADMIN)}
-    process = CollectorProcess(nats.url, engine.url, path / "collector", auth="token", environ=environ)
+    environ = {
+        "THREENINES_ADMIN_TOKEN_SHA256": sha256_hex(_ADMIN),
+        "THREENINES_CLICKHOUSE_DATABASE": engine.database("threenines"),
+    }
+    process = CollectorProcess(nats.url, engine.login_url, path / "collector", auth="token", environ=environ)
     process.start()
     try:
         await process.wait_serving()
@@ -81,7 +82,7 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
             grpc.aio.insecure_channel(process.admin_address) as channel,
         ):
             stub = collector_service_pb2_grpc.CollectorServiceStub(channel)
-            made = Served(stub, {}, "", engine)
+            made = Served(stub, {}, "")
             for tenant in ("acme", "beta"):
                 created = collector_service_pb2.CreateTenantRequest(tenant_id=tenant)
                 await stub.CreateTenant(created, metadata=bearer(_ADMIN), timeout=10)
