@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from services.collector.quota_ports import Ask, Grant
 from services.common.errors import Unavailable
 
-_TIMEOUT_S = 0.1
+_TIMEOUT_S = 0.25
 
 
 class RedisTokenBuckets:
