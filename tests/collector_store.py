@@ -29,9 +29,9 @@ def build_batch(builder: BatchBuilder, entries: Sequence[Entry], *, log_time_ns:
 class StoreWriter:
     """Stores requests batch by batch; every call is one batch of one tenant."""
 
-    def __init__(self, store: PointStore) -> None:
+    def __init__(self, store: PointStore, *, first_seq: int = 1) -> None:
         self._store = store
-        self._seq = 0
+        self._seq = first_seq - 1
 
     async def write(self, tenant: str, raws: Sequence[bytes], *, now_ns: int) -> None:
         """Store all points of these requests."""
