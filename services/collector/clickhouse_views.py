@@ -20,7 +20,7 @@ from importlib.resources import files
 from string import Template
 
 from services.common.clickhouse import Database
-from services.common.errors import InvalidArgument
+from services.common.errors import FailedPrecondition, InvalidArgument
 
 VIEWS = (
     "otel_metrics_gauge",
@@ -37,6 +37,7 @@ SELECT database FROM system.tables
 WHERE name = 'otel_metrics_gauge' AND startsWith(database, {prefix:String})
 AND database NOT IN (SELECT database FROM system.tables WHERE name = 'points')
 """
+_HAS_POINTS = "SELECT 1 FROM system.tables WHERE database = {name:String} AND name = 'points'"
 
 
 async def create_views(database: Database) -> None:
@@ -57,11 +58,18 @@ async def create_tenant_views(database: Database, tenant: str) -> str:
     Raises:
         InvalidArgument: not the id of a tenant.
         NotFound: UNKNOWN_DATABASE; the platform's database does not exist yet.
+        FailedPrecondition: DATABASE_IN_USE; the name belongs to a database with points of its own.
     """
     if _TENANT.fullmatch(tenant) is None:
         raise InvalidArgument("a tenant id is 1 to 63 of a-z, 0-9 and -", field="tenant")
     await database.database_uuid()
     into = tenant_database(database.name, tenant)
+    if await database.rows(_HAS_POINTS, {"name": into}):
+        raise FailedPrecondition(
+            f"database {into} holds points of its own and cannot hold the views of {tenant}",
+            reason="DATABASE_IN_USE",
+            next_step="Rename that database, or give the tenant another id.",
+        )
     await database.command(f"CREATE DATABASE IF NOT EXISTS `{into}` ENGINE = Atomic", in_database=False)
     # A view's text cannot hold a bound parameter; the id was checked above and needs no quoting.
     await _create(database, into=into, whose=f"tenant = '{tenant}'")

@@ -14,7 +14,7 @@ from services.collector.clickhouse import ClickHousePointStore
 from services.collector.clickhouse_views import VIEWS, create_tenant_views, create_views
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
-from services.common.errors import InvalidArgument
+from services.common.errors import FailedPrecondition, InvalidArgument
 from tests.collector_store import StoreWriter
 from tests.engines import EmbeddedClickHouse
 from tests.engines_given import ClickHouseServer, clickhouse_server
@@ -241,3 +241,16 @@ async def test_renewing_the_views_of_the_platform_renews_those_of_its_tenants(da
 async def test_a_name_that_is_no_tenant_makes_no_database(database: Database) -> None:
     with pytest.raises(InvalidArgument):
         await create_tenant_views(database, "a' OR 'a")
+
+
+async def test_a_database_with_points_of_its_own_is_left_alone(database: Database) -> None:
+    """Such as a restored one whose name happens to be that of a tenant's views."""
+    other = f"{database.name}_restored"
+    await database.command(f"CREATE DATABASE `{other}` ENGINE = Atomic", in_database=False)
+    await database.command(f"CREATE TABLE `{other}`.points (x UInt8) ENGINE = MergeTree ORDER BY x")
+
+    with pytest.raises(FailedPrecondition):
+        await create_tenant_views(database, "restored")
+
+    await create_views(database)
+    assert await database.rows(f"SHOW TABLES FROM `{other}`") == [("points",)]
