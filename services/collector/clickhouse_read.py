@@ -29,14 +29,16 @@ class ClickHouseReader:
         rows = await self._database.rows(_sql("series_candidates"), {**_described(wanted), **place})
         return [_series(row) for row in rows]
 
-    async def extents(self, wanted: SeriesFilter, series: Sequence[SeriesInfo]) -> Mapping[int, Extent]:
+    async def extents(
+        self, wanted: SeriesFilter, series: Sequence[SeriesInfo]
+    ) -> Mapping[tuple[int, int], Extent]:
         """See `SeriesReader.extents`."""
         ids = {
             "metric_ids": sorted({one.metric_id for one in series}),
             "series_ids": [one.place.series_id for one in series],
         }
         rows = await self._database.rows(_sql("series_extents"), {**_ranged(wanted), **ids})
-        return {int(row[0]): Extent(int(row[1]), int(row[2])) for row in rows}
+        return {(int(row[0]), int(row[1])): Extent(int(row[2]), int(row[3])) for row in rows}
 
     async def values(
         self, wanted: SeriesFilter, attribute: str, *, after: str | None, limit: int
@@ -51,15 +53,14 @@ class ClickHouseReader:
         rows = await self._database.rows(_sql("attribute_values"), {**_described(wanted), **place})
         return [str(row[0]) for row in rows]
 
-    async def identities(self, wanted: SeriesFilter) -> Mapping[tuple[int, int], bytes]:
+    async def identities(self, wanted: SeriesFilter) -> Mapping[tuple[int, int, int], bytes]:
         """See `PointReader.identities`."""
         found = await self._database.columns(_sql("identities"), _described(wanted))
         if not found:
             return {}
-        series: Any = found["series_id"]
-        days: Any = found["day_number"]
+        parts: list[Any] = [found[name] for name in ("metric_number", "series_id", "day_number")]
         whole: Any = found["whole"]
-        return dict(zip(zip(series.tolist(), days.tolist(), strict=True), whole, strict=True))
+        return dict(zip(zip(*(part.tolist() for part in parts), strict=True), whole, strict=True))
 
     async def rows(self, wanted: SeriesFilter, table: str) -> Mapping[str, ReadColumn]:
         """See `PointReader.rows`."""

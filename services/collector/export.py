@@ -24,7 +24,7 @@ from services.common.errors import NotFound
 from services.common.native_columns import Arrays, Nullable
 
 _Row = dict[str, Any]
-_Exemplars = dict[tuple[int, int, int], list[_Row]]
+_Exemplars = dict[tuple[int, int, int, int], list[_Row]]
 _Point = tuple[int, int, int, _Row, Callable[[Any, _Row], None]]
 """Time, start, place in the store, the row, and what writes it into a message."""
 
@@ -58,11 +58,11 @@ async def export(reader: PointReader, wanted: SeriesFilter) -> ExportMetricsServ
     tree: dict[bytes, dict[bytes, dict[bytes, _Metric]]] = {}
     for table, fill in _FILLERS.items():
         for place, row in enumerate(_rows_of(await reader.rows(wanted, table))):
-            frame = frames.get((row["series_id"], row["ts"] // MS_IN_DAY))
+            frame = frames.get((row["metric_id"], row["series_id"], row["ts"] // MS_IN_DAY))
             if frame is None:
                 _check_missing(row, wanted)
                 continue
-            row["exemplars"] = exemplars.pop((row["series_id"], row["ts"], row["start"]), ())
+            row["exemplars"] = exemplars.pop(_point_place(row, row["ts"]), ())
             metrics = tree.setdefault(frame.resource, {}).setdefault(frame.scope, {})
             metric = metrics.setdefault(frame.metric, _Metric(frame.field, []))
             metric.points.append(((row["ts"], row["start"], place, row, fill), frame.attributes))
@@ -131,8 +131,12 @@ def _values(column: Any) -> Sequence[Any]:
 def _by_point(rows: Sequence[_Row]) -> _Exemplars:
     found: _Exemplars = {}
     for row in rows:
-        found.setdefault((row["series_id"], row["point_ts"], row["start"]), []).append(row)
+        found.setdefault(_point_place(row, row["point_ts"]), []).append(row)
     return found
+
+
+def _point_place(row: _Row, time_ms: int) -> tuple[int, int, int, int]:
+    return row["metric_id"], row["series_id"], time_ms, row["start"]
 
 
 def _common(point: Any, row: _Row, attributes: Sequence[KeyValue]) -> None:

@@ -70,7 +70,7 @@ class SeriesLister:
             looked = await self._reader.candidates(cursor.wanted, after=place, limit=_ROUND)
             extents = await self._reader.extents(cursor.wanted, looked) if looked else {}
             for series in looked:
-                extent = extents.get(series.place.series_id)
+                extent = extents.get((series.metric_id, series.place.series_id))
                 if extent is None:
                     continue
                 if len(found) == size:

@@ -33,17 +33,20 @@ class MemoryReader:
         order = sorted(found, key=_order)
         return [found[place] for place in order if _order(place) > _order(after)][:limit]
 
-    async def extents(self, wanted: SeriesFilter, series: Sequence[SeriesInfo]) -> Mapping[int, Extent]:
+    async def extents(
+        self, wanted: SeriesFilter, series: Sequence[SeriesInfo]
+    ) -> Mapping[tuple[int, int], Extent]:
         """See `SeriesReader.extents`."""
-        asked = {one.place.series_id for one in series}
-        found: dict[int, Extent] = {}
+        asked = {(one.metric_id, one.place.series_id) for one in series}
+        found: dict[tuple[int, int], Extent] = {}
         for table in POINT_TABLES:
             rows: Mapping[str, Any] = {} if table == "exemplars" else await self.rows(wanted, table)
-            pairs = zip(rows["series_id"].tolist(), rows["ts"].tolist(), strict=True) if rows else ()
-            for series_id, time in pairs:
-                known = found.get(series_id, Extent(time, time))
-                if series_id in asked:
-                    found[series_id] = Extent(min(known.first_ms, time), max(known.last_ms, time))
+            names = ("metric_id", "series_id", "ts")
+            for *place, time in zip(*(rows[name].tolist() for name in names), strict=True) if rows else ():
+                one = place[0], place[1]
+                known = found.get(one, Extent(time, time))
+                if one in asked:
+                    found[one] = Extent(min(known.first_ms, time), max(known.last_ms, time))
         return found
 
     async def values(
@@ -60,9 +63,12 @@ class MemoryReader:
         ordered = sorted(found, key=str.encode)
         return [one for one in ordered if after is None or one.encode() > after.encode()][:limit]
 
-    async def identities(self, wanted: SeriesFilter) -> Mapping[tuple[int, int], bytes]:
+    async def identities(self, wanted: SeriesFilter) -> Mapping[tuple[int, int, int], bytes]:
         """See `PointReader.identities`."""
-        return {(row["series_id"], row["day"]): row["identity"] for row in self._described(wanted)}
+        return {
+            (row["metric_id"], row["series_id"], row["day"]): row["identity"]
+            for row in self._described(wanted)
+        }
 
     async def rows(self, wanted: SeriesFilter, table: str) -> Mapping[str, ReadColumn]:
         """See `PointReader.rows`."""

@@ -23,8 +23,10 @@ class SeriesReader(Protocol):
         """
         ...
 
-    async def extents(self, wanted: SeriesFilter, series: Sequence[SeriesInfo]) -> Mapping[int, Extent]:
-        """First and last point in the range, by series id; a series without one is missing."""
+    async def extents(
+        self, wanted: SeriesFilter, series: Sequence[SeriesInfo]
+    ) -> Mapping[tuple[int, int], Extent]:
+        """First and last point in the range, by metric and series id; a series without one is missing."""
         ...
 
     async def values(
@@ -43,8 +45,8 @@ class PointReader(Protocol):
     MUST return nothing of another tenant than the filter's; attributes of the filter are ignored.
     """
 
-    async def identities(self, wanted: SeriesFilter) -> Mapping[tuple[int, int], bytes]:
-        """The lossless identity of each series, by series id and day."""
+    async def identities(self, wanted: SeriesFilter) -> Mapping[tuple[int, int, int], bytes]:
+        """The lossless identity of each series, by metric id, series id and day."""
         ...
 
     async def rows(self, wanted: SeriesFilter, table: str) -> Mapping[str, ReadColumn]:

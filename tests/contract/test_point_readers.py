@@ -169,17 +169,18 @@ async def test_other_tenants_and_days_are_not_seen(reader: _Reader) -> None:
 async def test_the_extent_counts_only_points_in_the_range(reader: _Reader) -> None:
     series = await listed(reader, wanted())
     pay = next(one for one in series if one.attributes.get("route") == "/pay")
+    place = pay.metric_id, pay.place.series_id
     hour = 3_600_000
 
     whole = await reader.extents(wanted(), series)
     assert len(whole) == 5
-    assert whole[pay.place.series_id] == Extent(_MIDNIGHT, _MIDNIGHT + _DAY_MS)
+    assert whole[place] == Extent(_MIDNIGHT, _MIDNIGHT + _DAY_MS)
 
     part = wanted(start_ms=_MIDNIGHT + 1, end_ms=_MIDNIGHT + 2 * hour)
     found = await reader.extents(part, series)
     assert len(found) == 4
-    assert found[pay.place.series_id] == Extent(_MIDNIGHT + hour, _MIDNIGHT + hour)
-    assert await reader.extents(part, [pay]) == {pay.place.series_id: found[pay.place.series_id]}
+    assert found[place] == Extent(_MIDNIGHT + hour, _MIDNIGHT + hour)
+    assert await reader.extents(part, [pay]) == {place: found[place]}
 
 
 async def test_values_of_an_attribute_are_distinct_and_sorted(reader: _Reader) -> None:
@@ -198,7 +199,7 @@ async def test_rows_and_identities_are_those_of_tenant_metric_and_range(reader: 
 
     assert sorted(rows["ts"].tolist()) == [_MIDNIGHT, _MIDNIGHT + 3_600_000, _MIDNIGHT + 7_200_000]
     assert rows["value_int"].tolist() == rows["ts"].tolist()
-    assert {series for series, _ in identities} == set(rows["series_id"].tolist())
+    assert {series for _, series, _ in identities} == set(rows["series_id"].tolist())
     assert not await reader.rows(wanted("nobody"), "points")
     assert not await reader.rows(wanted(), "exemplars")
     assert len(await reader.identities(wanted())) == 6
