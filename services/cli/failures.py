@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from rich.console import Console
 
+from services.common.documents_errors import DocumentErrors
 from services.common.errors import ThreeninesError, Unauthenticated, Unavailable
 
 _M = TypeVar("_M", bound=Message)
@@ -32,6 +33,10 @@ def told_to_people(console: Console) -> Iterator[None]:
     """Turn our errors and gRPC's into a message and an exit code."""
     try:
         yield
+    except DocumentErrors as error:
+        # Its message names every place already.
+        _print(console, error.message, [], error.next_step)
+        raise typer.Exit(EXIT_FAILED) from None
     except ThreeninesError as error:
         _print(console, error.message, [(v.field, v.reason) for v in error.violations], error.next_step)
         if isinstance(error, Unavailable):

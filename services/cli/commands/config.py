@@ -9,22 +9,30 @@ import typer
 
 from services.cli import options, render
 from services.cli.failures import told_to_people
-from services.common.clock import SystemClock
+from services.common.clock import Clock, SystemClock
 from services.common.config_feed import AppliedDocument, ConfigFeed, put_document
 from services.common.documents import Document, DocumentSpec, Kind, load_documents
-from services.common.log import connect_nats
+from services.common.log import NatsEngine, connect_nats
 
 app = typer.Typer(no_args_is_help=True)
+_PATIENCE_S = 15.0
 
 FilesArgument = Annotated[list[Path], typer.Argument(help="YAML files or directories.", exists=True)]
 
 
 @app.command("check")
-def check(files: FilesArgument) -> None:
-    """Say everything that is wrong with a configuration, at once; change nothing."""
+def check(files: FilesArgument, data_dir: options.DataDirOption = options.DEFAULT_DATA_DIR) -> None:
+    """Say everything that is wrong with a configuration, at once; change nothing.
+
+    References may lead to what is applied already where threenines runs; without it the files
+    must be complete.
+    """
     with told_to_people(options.errors):
-        documents = load_documents(files)
-    options.console.print(f"[green]ok[/]  {len(documents)} documents")
+        nats_url = options.known_address("nats", data_dir)
+        known = [] if nats_url is None else asyncio.run(applied_documents(nats_url))
+        documents = load_documents(files, known=known)
+    against = "the files alone" if nats_url is None else "what is applied"
+    options.console.print(f"[green]ok[/]  {len(documents)} documents, checked against {against}")
 
 
 @app.command("apply")
@@ -43,16 +51,10 @@ async def apply_files(nats_url: str, files: Sequence[Path]) -> list[tuple[str, s
         DocumentErrors: with every error of every document; nothing was applied then.
     """
     clock = SystemClock()
-    engine = await connect_nats(nats_url, clock=clock)
+    engine = await connect_nats(nats_url, clock=clock, timeout_s=_PATIENCE_S)
     try:
         await engine.ensure_streams()
-        feed = ConfigFeed(engine.log, clock)
-        await feed.start()
-        try:
-            applied = [document for kind in Kind for document in feed.documents(kind)]
-            documents = load_documents(files, known=[document_of(each) for each in applied])
-        finally:
-            await feed.stop()
+        documents = load_documents(files, known=await _in_force(engine, clock))
         rows: list[tuple[str, str, str, str]] = []
         for document in documents:
             if document.kind is Kind.PLATFORM:
@@ -63,6 +65,29 @@ async def apply_files(nats_url: str, files: Sequence[Path]) -> list[tuple[str, s
         return rows
     finally:
         await engine.close()
+
+
+async def applied_documents(nats_url: str) -> list[Document]:
+    """What is in force.
+
+    Raises:
+        Unavailable: the log does not answer.
+    """
+    clock = SystemClock()
+    engine = await connect_nats(nats_url, clock=clock, timeout_s=_PATIENCE_S)
+    try:
+        return await _in_force(engine, clock)
+    finally:
+        await engine.close()
+
+
+async def _in_force(engine: NatsEngine, clock: Clock) -> list[Document]:
+    feed = ConfigFeed(engine.log, clock)
+    await feed.start()
+    try:
+        return [document_of(document) for kind in Kind for document in feed.documents(kind)]
+    finally:
+        await feed.stop()
 
 
 def document_of(applied: AppliedDocument[DocumentSpec]) -> Document:

@@ -10,6 +10,7 @@ from services.cli import options, render
 from services.cli.connection import Connection
 from services.cli.failures import EXIT_OUTSIDE_PROMISE, told_to_people
 from services.common.documents_values import Duration
+from services.common.errors import FailedPrecondition
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
 app = typer.Typer(no_args_is_help=True)
@@ -20,6 +21,7 @@ _COLUMNS = (
 )
 _NO_DATA = _COLUMNS.index(">no data")
 _CONTRACT_SEPARATOR = "/"
+_ABSENT = {"OBJECTIVE_HAS_NO_DATA": "no data yet"}
 
 
 @app.command("status")
@@ -34,12 +36,29 @@ def status(
     """Every objective of every client: target, measured, verdict. Exit code 3 when one is missed."""
     with told_to_people(options.errors):
         statuses = fetch(options.connection(data_dir), tenants or [], window)
+        if tenants:
+            check_promised(statuses)
     if output is render.Output.JSON:
         render.print_messages(options.console, {"sla_statuses": statuses})
     else:
         print_statuses(statuses)
     if any(each.verdict == sla_pb2.VERDICT_FAIL for each in statuses):
         raise typer.Exit(EXIT_OUTSIDE_PROMISE)
+
+
+def check_promised(statuses: Sequence[sla_pb2.SlaStatus]) -> None:
+    """A client that was named and has no promise is a mistake, not a promise that is kept.
+
+    Raises:
+        FailedPrecondition: names every such client.
+    """
+    without = [each.name.split("/")[1] for each in statuses if not each.objectives]
+    if without:
+        raise FailedPrecondition(
+            f"no contract is applied for {', '.join(without)}",
+            reason="NO_CONTRACT",
+            next_step="apply one with `threenines config apply FILE`, or list all with `sla status`",
+        )
 
 
 def fetch(connection: Connection, tenants: list[str], window: str | None) -> list[sla_pb2.SlaStatus]:
@@ -87,7 +106,7 @@ def rows_of(status: sla_pb2.SlaStatus) -> Iterator[tuple[str, ...]]:
             if figures == "uptime"
             else _latency_cells(each.latency)
             if figures == "latency"
-            else ("", each.absent_reason or "-", "", "", "", "")
+            else ("", _ABSENT.get(each.absent_reason, each.absent_reason) or "-", "", "", "", "")
         )
         verdict = sla_pb2.Verdict.Name(each.verdict).removeprefix("VERDICT_")
         yield (tenant, each.objective.name.split("/objectives/")[-1], *cells, verdict)

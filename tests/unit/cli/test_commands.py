@@ -1,20 +1,27 @@
 """The command line as a person without a running platform meets it."""
 
+import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from services.cli.commands.config import apply_files
+from services.cli.commands.sla import check_promised, rows_of
 from services.cli.commands.tenant import otel_lines
 from services.cli.connection import Connection, connect
 from services.common.errors import FailedPrecondition
 from services.embedded.layout import DataDir, write_json_atomically
+from tests.engines_nats import EmbeddedNats
+from threenines.sla.v1 import sla_pb2
 
 
-def threenines(*arguments: str) -> subprocess.CompletedProcess[str]:
+def threenines(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "services.cli.main", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    env = {**os.environ, **environ}
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=env)
 
 
 def test_a_command_without_a_platform_says_what_to_do_and_shows_no_traceback(tmp_path: Path) -> None:
@@ -55,6 +62,55 @@ def test_config_check_reports_every_error_of_every_document_at_once(tmp_path: Pa
 def test_config_check_accepts_the_example() -> None:
     run = threenines("config", "check", "deploy/examples/acme.yaml")
     assert (run.returncode, "ok" in run.stdout) == (0, True)
+
+
+def test_an_error_of_a_document_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("kind: Tenant\nmetadata: {name: acme}\nspec: {colour: red}\n")
+    run = threenines("config", "check", str(path))
+    assert run.stderr.count("spec.colour") == 1
+
+
+@pytest.mark.engines
+async def test_config_check_knows_what_is_applied_already(tmp_path: Path) -> None:
+    """A tenant that `tenant create` made is in no file."""
+    tenant, receiver = tmp_path / "tenant.yaml", tmp_path / "receiver.yaml"
+    tenant.write_text("kind: Tenant\nmetadata: {name: acme}\n")
+    receiver.write_text(
+        "kind: Receiver\nmetadata: {tenant: acme, name: hook}\n"
+        "spec: {type: webhook, url: 'http://127.0.0.1:1/'}\n"
+    )
+    nats = EmbeddedNats(tmp_path / "nats")
+    await nats.start()
+    try:
+        await apply_files(nats.url, [tenant])
+        check = ("config", "check", str(receiver), "--data-dir", str(tmp_path / "none"))
+        alone = await asyncio.to_thread(threenines, *check)
+        beside = await asyncio.to_thread(threenines, *check, THREENINES_NATS_ADDRESS=nats.url)
+    finally:
+        await nats.stop()
+    assert (alone.returncode, "there is no Tenant acme" in alone.stderr) == (1, True)
+    assert (beside.returncode, "against what is applied" in beside.stdout) == (0, True), beside.stderr
+
+
+def test_a_client_that_is_named_and_has_no_contract_is_an_error() -> None:
+    """Exit code 0 would tell a script that a promise is kept which nobody made."""
+    statuses = [
+        sla_pb2.SlaStatus(name="tenants/acme/slaStatus", objectives=[sla_pb2.ObjectiveStatus()]),
+        sla_pb2.SlaStatus(name="tenants/acne/slaStatus"),
+    ]
+    with pytest.raises(FailedPrecondition, match="no contract is applied for acne"):
+        check_promised(statuses)
+
+
+def test_an_objective_without_data_says_so_in_words() -> None:
+    status = sla_pb2.SlaStatus(
+        name="tenants/acme/slaStatus",
+        objectives=[
+            sla_pb2.ObjectiveStatus(absent_reason="OBJECTIVE_HAS_NO_DATA", verdict=sla_pb2.VERDICT_NO_DATA)
+        ],
+    )
+    assert [row[3] for row in rows_of(status)] == ["no data yet"]
 
 
 def test_a_window_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
