@@ -95,9 +95,9 @@ async def test_fires_and_resolves_once_each(place: Place) -> None:
     place.process.start()
     await place.stream.publish(good=100, bad=0, slices=20)
     await place.stream.publish(good=0, bad=100, slices=5)
-    await until(lambda: bool(place.receiver.keys("firing")), within_s=30, why=place.process.why)
+    await until(lambda: bool(place.receiver.keys("firing")), within_s=60, why=place.process.why)
     await place.stream.publish(good=100, bad=0, slices=10)
-    await until(lambda: bool(place.receiver.keys("resolved")), within_s=30, why=place.process.why)
+    await until(lambda: bool(place.receiver.keys("resolved")), within_s=60, why=place.process.why)
 
     assert [post.payload["status"] for post in place.receiver.posts] == ["firing", "resolved"]
     place.check()
@@ -105,7 +105,7 @@ async def test_fires_and_resolves_once_each(place: Place) -> None:
 
 async def test_serves_without_clickhouse_and_stops_when_told(place: Place) -> None:
     place.process.start()
-    await until(lambda: place.process.port() is not None, within_s=30, why=place.process.why)
+    await until(lambda: place.process.port() is not None, within_s=60, why=place.process.why)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{place.process.port()}") as channel:
         health = health_pb2_grpc.HealthStub(channel)
 
@@ -124,7 +124,7 @@ async def test_survives_a_kill_while_the_receiver_has_not_answered(place: Place)
     place.process.start()
     await place.stream.publish(good=100, bad=0, slices=20)
     await place.stream.publish(good=0, bad=100, slices=5)
-    await until(lambda: bool(place.receiver.posts), within_s=30, why=place.process.why)
+    await until(lambda: bool(place.receiver.posts), within_s=60, why=place.process.why)
     place.process.kill9()
     place.receiver.hanging = False
     place.process.start()
@@ -143,7 +143,7 @@ async def test_survives_a_kill_while_the_receiver_is_down(place: Place) -> None:
     await place.stream.publish(good=100, bad=0, slices=20)
     await place.stream.publish(good=0, bad=100, slices=5)
     log = place.engine.log
-    await until_async(lambda: log.last_seq("NOTIFY"), within_s=30, why=place.process.why)
+    await until_async(lambda: log.last_seq("NOTIFY"), within_s=60, why=place.process.why)
     place.process.kill9()
     await place.stream.publish(good=100, bad=0, slices=10)
     await place.receiver.open()
@@ -209,9 +209,9 @@ async def test_history_tells_what_was_decided_and_sent(tmp_path: Path) -> None:
             place.process.start()
             await place.stream.publish(good=100, bad=0, slices=20)
             await place.stream.publish(good=0, bad=100, slices=5)
-            await until(lambda: bool(place.receiver.keys("firing")), within_s=30, why=place.process.why)
+            await until(lambda: bool(place.receiver.keys("firing")), within_s=60, why=place.process.why)
             await place.stream.publish(good=100, bad=0, slices=10)
-            await until(lambda: bool(place.receiver.keys("resolved")), within_s=30, why=place.process.why)
+            await until(lambda: bool(place.receiver.keys("resolved")), within_s=60, why=place.process.why)
 
             database = Database(ClickHouseConfig.from_url(clickhouse.url, name))
             history = ClickHouseHistory(database, SystemClock())
@@ -223,12 +223,20 @@ async def test_history_tells_what_was_decided_and_sent(tmp_path: Path) -> None:
             async def all_sent() -> bool:
                 return len(await sends()) == 2
 
-            await until_async(all_sent, within_s=20, why=place.process.why)
-            events = await database.rows("SELECT from_state, to_state FROM alert_events FINAL ORDER BY seq")
+            async def events() -> list[tuple[str, str]]:
+                rows = await database.rows("SELECT from_state, to_state FROM alert_events FINAL ORDER BY seq")
+                return [(str(before), str(after)) for before, after in rows]
+
+            async def all_recorded() -> bool:
+                return len(await events()) == 3
+
+            await until_async(all_sent, within_s=60, why=place.process.why)
+            # Decisions and sends are recorded each on their own way.
+            await until_async(all_recorded, within_s=60, why=place.process.why)
             keys = place.receiver.keys("firing") | place.receiver.keys("resolved")
             assert {row.id for row in await sends()} == keys
             assert {row.outcome for row in await sends()} == {"accepted"}
-            assert [tuple(event) for event in events] == [
+            assert await events() == [
                 ("normal", "firing"),
                 ("firing", "recovering"),
                 ("recovering", "normal"),
