@@ -6,6 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 UV = $(BIN)/uv --quiet
+# One more process of tests than this machine has cores, as they wait for leases and outages half of
+# their time; a file stays in one process, so its engines start once (tests/conftest.py).
+TEST_PROCESSES ?= $(shell expr `nproc 2>/dev/null || echo 2` + 1)
+ENGINE_TESTS := tests/contract tests/rpc tests/scenario
 export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
 
 # uv trusts only certificates of its own unless told; the machine's are those that its proxy needs.
@@ -25,7 +29,7 @@ help: ## Show this list
 
 setup: $(STAMP) ## Make .venv from requirements.lock (hashes checked)
 $(STAMP): requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	awk '/^[a-z]/ {mine = /^uv==/} mine' requirements.lock > $(VENV)/uv.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
@@ -43,10 +47,10 @@ up: setup ## Start the engines and the four services on this machine
 	$(BIN)/threenines up
 
 test: setup lint type protos-check ## Lint, types, drift check and all tests on the real embedded engines
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --durations 10
 
 test-containers: setup ## The engine tests against ClickHouse, NATS and Redis in containers (needs Docker)
-	THREENINES_TEST_ENGINES=containers $(BIN)/python -m pytest -m engines
+	THREENINES_TEST_ENGINES=containers $(BIN)/python -m pytest $(ENGINE_TESTS)
 
 lint: setup ## ruff and the import contracts
 	$(BIN)/ruff check .
