@@ -1,4 +1,4 @@
-"""Writes protos/gen from protos/threenines, or (--check) says which generated files differ.
+"""Writes protos/gen from the contracts, or (--check) says which generated files differ.
 
 It exists so that the generated code can be committed and never drift. It knows protoc and its
 plugins only, nothing about what the contracts say.
@@ -14,12 +14,15 @@ from pathlib import Path
 from grpc_tools import protoc  # type: ignore[import-untyped]
 
 PROTOS = Path(__file__).resolve().parent
+PACKAGES = ("prometheus", "threenines")
+"""Our own contracts, and those of others that no package on PyPI brings."""
 OUTPUTS = ("--python_out=", "--grpc_python_out=", "--mypy_out=quiet:", "--mypy_grpc_out=quiet:")
 
 
 def sources(protos: Path = PROTOS) -> list[str]:
     """Paths of all contracts relative to `protos`, sorted, with forward slashes."""
-    return sorted(path.relative_to(protos).as_posix() for path in (protos / "threenines").rglob("*.proto"))
+    found = (path for package in PACKAGES for path in (protos / package).rglob("*.proto"))
+    return sorted(path.relative_to(protos).as_posix() for path in found)
 
 
 def generate(target: Path) -> None:
@@ -67,7 +70,7 @@ def write(target: Path, name: str, content: bytes | None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Return 0, or 1 when --check finds a difference."""
-    parser = argparse.ArgumentParser(description="Generate protos/gen from protos/threenines.")
+    parser = argparse.ArgumentParser(description="Generate protos/gen from the contracts.")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 naming what differs")
     parser.add_argument("--target", type=Path, default=PROTOS / "gen", help="where the generated code is")
     options = parser.parse_args(arguments)
