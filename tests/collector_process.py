@@ -82,6 +82,10 @@ class CollectorProcess:
         path = self.data_dir / "collector.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def add_environment(self, environ: dict[str, str]) -> None:
+        """Set further variables before `start`: those that need to know the ports."""
+        self._environ.update(environ)
+
     def start(self) -> None:
         """Start the process; does not wait (`wait_serving` does)."""
         assert self._process is None, "already started"

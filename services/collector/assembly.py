@@ -15,6 +15,7 @@ from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
 from services.collector.otlp_http_server import HttpLimits, HttpServer
 from services.collector.otlp_servicer import SERVICE_NAME as OTLP_SERVICE
 from services.collector.otlp_servicer import add_metrics_service
+from services.collector.own_metrics import OwnGauges
 from services.collector.pause import PauseGate
 from services.collector.quota_gates import Quotas
 from services.collector.receive import Receiver
@@ -80,6 +81,13 @@ class Collector:
         self.keeper = TallyKeeper(engine.kv, self.tallies, region=settings.region)
         self.status = self._status()
         self.quotas = self._quotas(database)
+        self.gauges = OwnGauges(
+            self.telemetry,
+            self.status,
+            self.quotas.census,
+            clock,
+            export_interval_ms=settings.otlp_export_interval_ms,
+        )
         self.health = HealthRegistry(clock)
         self.health.add_probe("log", engine.probe)
         self.health.add_services([WRITER_HEALTH])
@@ -114,6 +122,8 @@ class Collector:
             "tallies": self._keep_tallies,
             "quotas": self.quotas.run,
         }
+        if self.telemetry.exporting:
+            background["gauges"] = self.gauges.run
         try:
             await serve(
                 otlp,

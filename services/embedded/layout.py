@@ -76,6 +76,11 @@ class DataDir:
         return self.root / "admin-token"
 
     @property
+    def own_metrics_token_file(self) -> Path:
+        """The token with which the services send their own metrics, mode 0600."""
+        return self.root / "own-metrics-token"
+
+    @property
     def clickhouse_password_file(self) -> Path:
         """The password of the embedded ClickHouse, mode 0600."""
         return self.root / "clickhouse-password"
@@ -112,9 +117,11 @@ class DataDir:
 
     def admin_token(self) -> str:
         """The administrator's token, made at first use."""
-        return _secret(
-            self.admin_token_file, lambda: f"tn_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
-        )
+        return _secret(self.admin_token_file, _new_token)
+
+    def own_metrics_token(self) -> str:
+        """The services' own writer's token, made at first use."""
+        return _secret(self.own_metrics_token_file, _new_token)
 
     def admin_token_sha256(self) -> str:
         """What the services get to know of the administrator's token."""
@@ -131,6 +138,10 @@ class DataDir:
     def redis_password(self) -> str:
         """The embedded Redis's password, made at first use."""
         return _secret(self.redis_password_file, lambda: secrets.token_hex(24))
+
+
+def _new_token() -> str:
+    return f"tn_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
 
 
 def _secret(path: Path, make: Callable[[], str]) -> str:

@@ -21,6 +21,7 @@ from services.embedded import nats as nats_engine
 from services.embedded import redis as redis_engine
 from services.embedded.child import ChildSpec
 from services.embedded.layout import HOST, DataDir, Ports
+from services.embedded.own_metrics import own_metrics_environment, own_metrics_wanted
 from services.embedded.supervisor import Plan
 
 
@@ -74,6 +75,8 @@ def build_plan(platform: Platform, data_dir: DataDir, ports: Ports, *, environ: 
         "THREENINES_ALERTING_LISTEN": ports.address("alerting"),
         "THREENINES_DR_LISTEN": ports.address("dr"),
     }
+    if own_metrics_wanted(environ, auth=platform.auth):
+        env |= own_metrics_environment(ports.address("otlp"), data_dir.own_metrics_token(), environ)
     services = tuple(
         _service(name, title, data_dir=data_dir, ports=ports, env=env)
         for name, title in (

@@ -6,11 +6,13 @@ from urllib.parse import quote
 import typer
 
 from services.cli import options, render
+from services.cli.commands import quota
 from services.cli.connection import Connection
 from services.cli.failures import told_to_people
 from threenines.collector.v1 import collector_pb2, collector_service_pb2, collector_service_pb2_grpc
 
 app = typer.Typer(no_args_is_help=True)
+quota.register(app)
 
 
 @app.command("create")

@@ -18,6 +18,7 @@ from services.common.clock import SystemClock
 from services.common.documents import Document, load_documents
 from services.common.errors import InvalidArgument
 from services.embedded.layout import DataDir, Ports
+from services.embedded.own_metrics import grant_own_metrics, own_metrics_wanted
 from services.embedded.plan import Platform, build_plan
 from services.embedded.supervisor import DirectoryLock, Supervisor, check_ports
 
@@ -89,7 +90,9 @@ async def run_up(files: DataDir, ports: Ports, platform: Platform, config: Seque
         check_ports(ports, plan.own_ports)
         supervisor = Supervisor(plan, files, clock=SystemClock(), tell=_tell)
         try:
-            await _start(supervisor, plan.connect["nats"], config, stop)
+            own = own_metrics_wanted(os.environ, auth=platform.auth)  # noqa: TID251 - as above
+            token = files.own_metrics_token() if own else None
+            await _start(supervisor, plan.connect["nats"], config, stop, own_metrics_token=token)
             if not stop.is_set():
                 print_table(supervisor)
                 _print_next(files.root)
@@ -101,10 +104,19 @@ async def run_up(files: DataDir, ports: Ports, platform: Platform, config: Seque
         lock.release()
 
 
-async def _start(supervisor: Supervisor, nats_url: str, config: Sequence[Path], stop: asyncio.Event) -> None:
+async def _start(
+    supervisor: Supervisor,
+    nats_url: str,
+    config: Sequence[Path],
+    stop: asyncio.Event,
+    *,
+    own_metrics_token: str | None,
+) -> None:
     async def start() -> None:
         with options.console.status("Starting the engines and services ..."):
             await supervisor.start(timeout_s=_START_TIMEOUT_S)
+        if own_metrics_token is not None:
+            await grant_own_metrics(nats_url, own_metrics_token, SystemClock())
         if config:
             await config_command.apply_files(nats_url, config)
 
