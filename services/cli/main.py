@@ -2,7 +2,7 @@
 
 import typer
 
-from services.cli.commands import alerts, config, demo, dr, export, series, sla, tail, tenant, up
+from services.cli.commands import alerts, config, demo, dr, export, series, sla, tail, tenant, up, warm
 
 app = typer.Typer(
     name="threenines",
@@ -18,6 +18,7 @@ demo.register(app)
 series.register(app)
 tail.register(app)
 export.register(app)
+warm.register(app)
 app.add_typer(tenant.app, name="tenant", help="Client companies and their tokens.")
 app.add_typer(config.app, name="config", help="Contracts, alert rules and receivers as YAML.")
 app.add_typer(sla.app, name="sla", help="Uptime and latency per client.")
