@@ -28,12 +28,16 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Make .venv from requirements.lock (hashes checked)
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): $(VENV)/.synced pyproject.toml
+	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# From nothing, so that no package of an older lock leaves files behind.
+$(VENV)/.synced: requirements.lock
 	$(PYTHON) -m venv --clear $(VENV)
 	awk '/^[a-z]/ {mine = /^uv==/} mine' requirements.lock > $(VENV)/uv.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
-	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 lock: ## Write requirements.lock again from pyproject.toml
