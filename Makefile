@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 UV = $(BIN)/uv --quiet
 # One more process of tests than this machine has cores, as they wait for leases and outages half of
-# their time; a file stays in one process, so its engines start once (tests/conftest.py).
+# their time; a file stays in one process, so its engines start once.
 TEST_PROCESSES ?= $(shell expr `nproc 2>/dev/null || echo 2` + 1)
 ENGINE_TESTS := tests/contract tests/rpc tests/scenario
 export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
@@ -51,7 +51,7 @@ up: setup ## Start the engines and the four services on this machine
 	$(BIN)/threenines up
 
 test: setup lint type protos-check ## Lint, types, drift check and all tests on the real embedded engines
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --durations 10
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 10
 
 test-containers: setup ## The engine tests against ClickHouse, NATS and Redis in containers (needs Docker)
 	THREENINES_TEST_ENGINES=containers $(BIN)/python -m pytest $(ENGINE_TESTS)

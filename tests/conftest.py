@@ -1,4 +1,4 @@
-"""Engines for a whole run: containers when asked for, and one server by URL for one process of tests."""
+"""What a whole run needs: containers when asked for, and an order that keeps parallel processes busy."""
 
 import contextlib
 import os
@@ -9,6 +9,10 @@ from tests.engines_containers import NoDocker, containers
 from tests.engines_given import GIVEN
 
 ENGINES = "THREENINES_TEST_ENGINES"
+
+# Folders whose files take a minute or more: with several processes they start first, or one process
+# would still be at them when the others have long ended.
+LONGEST_FIRST = ("tests/e2e", "tests/scenario", "tests/rpc", "tests/contract")
 
 _running = contextlib.ExitStack()
 
@@ -31,3 +35,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     """Stop the containers."""
     _running.close()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In parallel processes: the folders of long files first, in random order within each."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    folder = item.nodeid.rpartition("/")[0]
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
