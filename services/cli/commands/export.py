@@ -12,7 +12,6 @@ import typer
 from services.cli import options
 from services.cli.failures import told_to_people
 from services.cli.times import HELP, parse_time
-from services.collector.clickhouse_read import ClickHouseReader
 from services.collector.clickhouse_views import VIEWS, create_tenant_views
 from services.collector.export import export as export_points
 from services.collector.export_json import to_json
@@ -64,6 +63,9 @@ def export(
     if start_ns >= end_ns:
         raise typer.BadParameter("must be before --end", param_hint="--start")
     wanted = SeriesFilter(tenant, start_ns // _MS, -(-end_ns // _MS), metric)
+    # Not at the top: every other command would pay for importing Numba.
+    from services.collector.clickhouse_read import ClickHouseReader
+
     with told_to_people(options.errors):
 
         async def write(opened: Database) -> int:

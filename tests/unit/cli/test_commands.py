@@ -24,6 +24,12 @@ def threenines(*arguments: str, **environ: str) -> subprocess.CompletedProcess[s
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=env)
 
 
+def test_no_command_pays_for_the_compiler_of_another() -> None:
+    """Numba costs half a second of CPU: `up` and every `sla status` would wait for it."""
+    code = "import sys, services.cli.main; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
 def test_a_command_without_a_platform_says_what_to_do_and_shows_no_traceback(tmp_path: Path) -> None:
     for command in (("sla", "status"), ("alerts", "list"), ("dr", "list"), ("tenant", "create", "acme")):
         run = threenines(*command, "--data-dir", str(tmp_path))
