@@ -88,6 +88,8 @@ GaugeName = Literal[
     "alerting.slices.lag",
     # notifications waiting; none
     "alerting.notify.pending",
+    # 1 while this process reports, so that its silence can be told from idleness; none
+    "common.up",
     # 1 while this process holds the lease; lease
     "common.lease.held",
 ]

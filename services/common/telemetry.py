@@ -88,6 +88,7 @@ class Telemetry:
         self.counters = Counters()
         self._gauges: dict[GaugeName, Callable[[], Mapping[Labels, float]]] = {}
         self._histograms: dict[HistogramName, Histogram] = {}
+        self.gauge("common.up", lambda: 1.0)
         reader = reader or _exporting_reader(endpoint, export_interval_ms)
         self._provider: MeterProvider | None = None
         if reader is not None:
