@@ -12,9 +12,10 @@ from services.cli import options
 def printed() -> Iterator[io.StringIO]:
     """What the commands print, 80 columns wide."""
     console, out = options.console, io.StringIO()
-    before, width = console.file, console.width
+    width = console.width
     console.file, console.width = out, 80
     try:
         yield out
     finally:
-        console.file, console.width = before, width
+        # None: rich follows sys.stdout again, which is another one for each test.
+        console.file, console.width = None, width  # type: ignore[assignment]
