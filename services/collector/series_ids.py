@@ -21,7 +21,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
+import numpy as np
+
 from services.collector.identity import SeriesKey, series_key
+from services.collector.model import I64, U32, U64
 from services.collector.ports import IdPlace
 
 _SALTED = struct.Struct("<QQI")
@@ -66,6 +69,21 @@ def salted_id(key: SeriesKey, salt: int) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8, person=b"salted").digest(), "little")
 
 
+class TableKeys:
+    """The keys of the series of one table, with what they say as columns. Decided, so never changed."""
+
+    __slots__ = ("keys", "metric", "metric_ids", "metrics", "series_ids")
+
+    def __init__(self, keys: Sequence[SeriesKey], metrics: Sequence[str]) -> None:
+        self.keys = keys
+        self.metric_ids: U32 = np.array([key.metric_id for key in keys], dtype=np.uint32)
+        self.series_ids: U64 = np.array([key.series_id for key in keys], dtype=np.uint64)
+        places = {name: place for place, name in enumerate(dict.fromkeys(metrics))}
+        self.metrics = tuple(places)
+        self.metric: I64 = np.array([places[name] for name in metrics], dtype=np.int64)
+        """For each series its place in `metrics`."""
+
+
 class SeriesIds:
     """Decided ids of the series of one database: the `capacity` used last. `hash64` makes ids."""
 
@@ -73,6 +91,23 @@ class SeriesIds:
         self._capacity = capacity
         self._hash64 = hash64
         self._decided: OrderedDict[tuple[str, bytes], SeriesKey] = OrderedDict()
+        self._tables: dict[tuple[str, int], tuple[tuple[bytes, ...], TableKeys]] = {}
+        self._table_rows = 0
+
+    def find_table(self, tenant: str, identities: tuple[bytes, ...]) -> TableKeys | None:
+        """The keys of a table whose series are all decided; None when `find` has to be asked.
+
+        Decoding hands out one tuple for requests with the same series, so they are remembered by it.
+        """
+        known = self._tables.get((tenant, id(identities)))
+        return known[1] if known is not None and known[0] is identities else None
+
+    def keep_table(self, tenant: str, identities: tuple[bytes, ...], keys: TableKeys) -> None:
+        """Remember a table whose series `find` had all decided; as many as `capacity` series in all."""
+        self._table_rows += len(identities)
+        if self._table_rows > self._capacity:
+            self._tables, self._table_rows = {}, len(identities)
+        self._tables[tenant, id(identities)] = (identities, keys)
 
     def find(self, tenant: str, identities: Sequence[bytes]) -> tuple[list[SeriesKey], list[int]]:
         """The keys of a request's series, and the places of those that are not decided: these have

@@ -18,6 +18,13 @@ def from_decoded(column: OptionalFloats | RaggedFloats | RaggedCounts) -> Arrays
     return Arrays(column.values, column.ends)
 
 
+def length(column: RowColumn) -> int:
+    """Rows of a column."""
+    if isinstance(column, Nullable):
+        return len(column.values)
+    return len(column.ends) if isinstance(column, Arrays) else len(column)
+
+
 def take(column: RowColumn, rows: I64) -> RowColumn:
     """The given rows, in that order."""
     if isinstance(column, np.ndarray):
@@ -32,6 +39,8 @@ def take(column: RowColumn, rows: I64) -> RowColumn:
 def join(columns: Sequence[RowColumn]) -> RowColumn:
     """All rows of several columns of one shape, one after the other."""
     first = columns[0]
+    if len(columns) == 1:
+        return first
     if isinstance(first, np.ndarray):
         return np.concatenate([column for column in columns if isinstance(column, np.ndarray)])
     if isinstance(first, Nullable):

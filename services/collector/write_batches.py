@@ -24,11 +24,11 @@ from services.collector.model import (
 from services.collector.poison import poison_of, readable_heads, subject_tenant
 from services.collector.ports import IdPlace, TableBlock
 from services.collector.retention import KeepDays, default_keep_days, expires
-from services.collector.series_ids import Decisions, NewSeries, Owners, SeriesIds, choose
-from services.collector.write_columns import PointFacts, Rows
+from services.collector.series_ids import Decisions, NewSeries, Owners, SeriesIds, TableKeys, choose
+from services.collector.write_columns import Rows
 from services.collector.write_probe import blames_bytes
 from services.collector.write_read import LogReader, Reading
-from services.collector.write_series import SeriesCache, SeriesDay, seen_series, series_blocks
+from services.collector.write_series import SeriesCache, SeriesDay, fresh_series, series_blocks
 from services.common.log_port import Entry
 
 MAX_BATCH_BYTES = 32 << 20
@@ -117,20 +117,20 @@ class BatchBuilder:
         decided = choose(reading.new_series(), owners)
         assert not decided.missing, "every id was asked for"
         rows = Rows(batch=batch_number(first_seq), keep_days=self._keep_days)
-        facts, learnt = self._add_all(reading, decided, rows)
-        seen = seen_series(facts)
-        fresh = self._cache.unknown(seen)
-        series = series_blocks(seen, fresh, batch=batch_number(first_seq), keep_days=self._keep_days)
+        learnt = self._add_all(reading, decided, rows)
+        finished = rows.finish()
+        fresh = fresh_series(finished.seen, self._cache)
+        series = series_blocks(fresh, batch=batch_number(first_seq), keep_days=self._keep_days)
         return Batch(
             first_seq=first_seq,
             last_seq=last_seq,
             log_time_ns=reading.log_time_ns,
             # Series first: whoever sees a point can look up what it means.
-            blocks=(*series, *rows.blocks()),
-            touched=_touched(facts),
+            blocks=(*series, *finished.blocks),
+            touched=finished.touched,
             counts=reading.counts,
             sightings=tuple(reading.sightings),
-            series=tuple(fresh),
+            series=tuple(one.place for one in fresh),
             learnt=tuple(learnt),
             poison=tuple(reading.poison),
             moved=decided.moved,
@@ -144,17 +144,16 @@ class BatchBuilder:
 
     def _add_all(
         self, reading: Reading, decided: Decisions, rows: Rows
-    ) -> tuple[list[PointFacts], list[tuple[str, bytes, SeriesKey]]]:
+    ) -> list[tuple[str, bytes, SeriesKey]]:
         """Rows of every request; those that give none are poison, and noted as such."""
-        facts: list[PointFacts] = []
         learnt: list[tuple[str, bytes, SeriesKey]] = []
         for one in reading.requests:
             tenant, series = subject_tenant(one.entry), one.decoded.series
-            tally, accepted = reading.tally(tenant), int(one.keep.sum())
+            tally, accepted = reading.tally(tenant), int(np.count_nonzero(one.keep))
             for place in one.new:
                 one.keys[place] = decided.keys[NewSeries(tenant, series.metric[place], one.keys[place])]
             try:
-                facts.append(rows.add(tenant, one.decoded, one.keep, one.keys))
+                rows.add(tenant, one.decoded, one.keep, one.settled or TableKeys(one.keys, series.metric))
             # As in `write_read.py`: a defect of ours that some bytes meet must not stop the others.
             except Exception as err:
                 if not blames_bytes(err, decode):
@@ -167,17 +166,4 @@ class BatchBuilder:
                 continue
             tally.written += accepted
             learnt += [(tenant, series.identity[place], one.keys[place]) for place in one.new]
-        return facts, learnt
-
-
-def _touched(facts: Sequence[PointFacts]) -> tuple[Touched, ...]:
-    reach: dict[tuple[str, str], tuple[int, int]] = {}
-    for one in facts:
-        for place, metric in enumerate(one.metrics):
-            chosen = one.metric_index == place
-            if not np.any(chosen):
-                continue
-            low, high = int(one.reach_ms[chosen].min()), int(one.ts_ms[chosen].max())
-            before = reach.get((one.tenant, metric), (low, high))
-            reach[one.tenant, metric] = (min(low, before[0]), max(high, before[1]))
-    return tuple(Touched(tenant, metric, *reach[tenant, metric]) for tenant, metric in sorted(reach))
+        return learnt

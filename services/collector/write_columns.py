@@ -5,27 +5,21 @@ can compare what it would write with what the store holds. Order of rows: the ta
 the order in the log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
 
 from services.collector.attribute_text import attribute_texts
-from services.collector.columns import Decoded
-from services.collector.identity import SeriesKey
-from services.collector.model import (
-    I64,
-    MS_IN_DAY,
-    NANOSECONDS_IN_MS,
-    U64,
-    Bools,
-    StartBits,
-    Temporality,
-)
+from services.collector.columns import Decoded, Exemplars, ExpHistograms, Histograms, Numbers, Summaries
+from services.collector.model import I64, MS_IN_DAY, NANOSECONDS_IN_MS, U64, Bools, Touched
 from services.collector.ports import TableBlock, TableColumn
 from services.collector.retention import KeepDays
-from services.collector.write_arrays import RowColumn, from_decoded, join, take
+from services.collector.series_ids import TableKeys
+from services.collector.write_arrays import RowColumn, from_decoded, join, length, take
+from services.collector.write_points import AllPoints, BatchPoints, SeenSeries
 from services.common.native_columns import CodedStrings, Maps, NumpyArray
 
 POINT_TABLES = ("points", "histograms", "exp_histograms", "summaries", "exemplars")
@@ -73,94 +67,109 @@ COLUMN_TYPES = {
 """Columns of each table besides `tenant`, with their types in the schema."""
 
 
-@dataclass(frozen=True, slots=True)
-class PointFacts:
-    """Accepted points of one request: one element per point, in the order as received."""
-
-    tenant: str
-    metric_index: I64
-    metrics: tuple[str, ...]
-    identities: tuple[bytes, ...]
-    keys: tuple[SeriesKey, ...]
-    series_index: I64
-    ts_ms: I64
-    reach_ms: I64
-    """The earliest time that the point speaks about: its start for delta, else its time."""
-
-
 class Rows:
-    """Gathers the rows of a batch, request by request."""
+    """Gathers the requests of a batch, and makes the sorted blocks of them all at once."""
 
     def __init__(self, *, batch: int, keep_days: KeepDays) -> None:
         self._batch = batch
         self._keep_days = keep_days
-        self._tenants: list[str] = []
-        self._parts: dict[str, list[dict[str, RowColumn]]] = {table: [] for table in POINT_TABLES}
+        self._points = BatchPoints()
+        self._parts: dict[str, list[_Part]] = {table: [] for table in POINT_TABLES}
 
-    def add(self, tenant: str, decoded: Decoded, accepted: Bools, keys: Sequence[SeriesKey]) -> PointFacts:
+    def add(self, tenant: str, decoded: Decoded, accepted: Bools, keys: TableKeys) -> None:
         """Take the accepted points of one request, all of them or, with an error, none.
 
         `keys` are those of its series, in their order.
         """
-        common = self._common(decoded, keys)
-        parts: dict[str, dict[str, RowColumn]] = {}
-        for table, rows in _tables(decoded).items():
-            place = rows["point"]
-            assert isinstance(place, np.ndarray)
-            chosen = np.flatnonzero(accepted[place])
-            if len(chosen):
-                parts[table] = _part(table, common, rows, chosen)
-        facts = _facts(tenant, decoded, accepted, common, keys)
-        self._tenants.append(tenant)
-        for table, part in parts.items():
-            self._parts[table].append(part)
-        return facts
+        parts = [(table, rows) for table, rows in _tables(decoded) if _rows_of(table, rows)]
+        first = self._points.add(tenant, decoded, accepted, keys)
+        for table, rows in parts:
+            self._parts[table].append(_Part(first, rows))
 
-    def blocks(self) -> list[TableBlock]:
-        """The sorted blocks, in a fixed order of tables and days."""
-        found: list[TableBlock] = []
+    def finish(self) -> "Finished":
+        """The sorted blocks, in a fixed order of tables and days, and what they say of series."""
+        points = self._points.finish()
+        blocks: list[TableBlock] = []
+        seen: list[SeenSeries] = []
         for table in POINT_TABLES:
             if parts := self._parts[table]:
-                rows = {name: join([part[name] for part in parts]) for name in parts[0]}
-                found.extend(self._sorted(table, rows))
-        return found
+                self._table(points, table, parts, blocks, seen)
+        return Finished(tuple(blocks), tuple(seen), points.touched())
 
-    def _sorted(self, table: str, rows: dict[str, RowColumn]) -> list[TableBlock]:
-        names = sorted(set(self._tenants))
-        ranks = np.array([names.index(tenant) for tenant in self._tenants], dtype=np.int64)
-        tenant = ranks[_array(rows["tenant"])]
-        order = np.lexsort((_array(rows["ts"]), _array(rows["series_id"]), _array(rows["metric_id"]), tenant))
-        days = _array(rows["point_ts" if table == "exemplars" else "ts"]) // MS_IN_DAY
-        blocks: list[TableBlock] = []
-        for day in np.unique(days).tolist():
-            chosen = order[days[order] == day]
-            columns = [TableColumn("tenant", "String", CodedStrings(names, tenant[chosen]))]
-            columns += [
-                TableColumn(name, kind, take(rows[name], chosen))
-                for name, kind in COLUMN_TYPES[table].items()
-            ]
-            days_kept = np.array([self._keep_days(name, table) for name in names], dtype=np.uint16)
-            columns.append(TableColumn("keep_days", "UInt16", days_kept[tenant[chosen]]))
-            if table == "exemplars":
-                columns.append(_filtered_texts(take(rows["filtered_attributes"], chosen)))
-            blocks.append(TableBlock(table, int(day), len(chosen), tuple(columns)))
-        return blocks
+    def _table(
+        self,
+        points: "AllPoints",
+        table: str,
+        parts: "Sequence[_Part]",
+        blocks: list[TableBlock],
+        seen: list[SeenSeries],
+    ) -> None:
+        place = np.concatenate([_array(part.rows["point"]) + part.first for part in parts])
+        rows = {name: join([part.rows[name] for part in parts]) for name in parts[0].rows if name != "point"}
+        exemplars = table == "exemplars"
+        chosen = None if points.all_accepted else np.flatnonzero(points.accepted[place])
+        if chosen is not None:
+            place = place[chosen]
+        ts = points.ts[place] if not exemplars else _array(rows["ts"])[_some(chosen)]
+        order = points.order(place, ts)
+        place = place[order]
+        days = (points.ts[place] if exemplars else ts[order]) // MS_IN_DAY
+        source = order if chosen is None else chosen[order]
+        for day in np.unique(days).tolist() if len(days) and days.min() != days.max() else days[:1].tolist():
+            here = _some(None) if days.min() == days.max() else days == day
+            columns = self._columns(points, table, rows, place[here], source[here])
+            blocks.append(TableBlock(table, int(day), len(place[here]), columns))
+            if not exemplars:
+                seen.append(points.seen(place[here], day))
 
-    def _common(self, decoded: Decoded, keys: Sequence[SeriesKey]) -> dict[str, RowColumn]:
-        index = decoded.series_index
-        equal = (decoded.start_ns == decoded.time_ns) & (decoded.start_ns != 0)
-        bits = (decoded.start_ns == 0) * np.uint8(StartBits.ABSENT) + equal * np.uint8(StartBits.EQUALS_TIME)
-        points = decoded.point_count
-        return {
-            "tenant": np.full(points, len(self._tenants), dtype=np.int64),
-            "metric_id": np.array([key.metric_id for key in keys], dtype=np.uint32)[index],
-            "series_id": np.array([key.series_id for key in keys], dtype=np.uint64)[index],
-            "ts": to_ms(decoded.time_ns),
-            "start": to_ms(decoded.start_ns),
-            "flags": decoded.flags,
-            "bits": bits.astype(np.uint8),
-            "batch": np.full(points, self._batch, dtype=np.uint32),
-        }
+    def _columns(
+        self, points: "AllPoints", table: str, rows: dict[str, RowColumn], place: I64, source: I64
+    ) -> tuple[TableColumn, ...]:
+        """Columns of the rows at `source` of a table, which belong to the points at `place`."""
+        tenant = points.tenant[place]
+        columns = [TableColumn("tenant", "String", CodedStrings(points.tenants, tenant))]
+        for name, kind in COLUMN_TYPES[table].items():
+            if name == "batch":
+                data: RowColumn = np.full(len(place), self._batch, dtype=np.uint32)
+            elif name in rows:
+                data = take(rows[name], source)
+            else:
+                data = points.column(name, place)
+            columns.append(TableColumn(name, kind, data))
+        days_kept = np.array([self._keep_days(name, table) for name in points.tenants], dtype=np.uint16)
+        columns.append(TableColumn("keep_days", "UInt16", days_kept[tenant]))
+        if table == "exemplars":
+            columns.append(_filtered_texts(take(rows["filtered_attributes"], source)))
+        return tuple(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a batch writes and tells."""
+
+    blocks: tuple[TableBlock, ...]
+    seen: tuple[SeenSeries, ...]
+    touched: tuple[Touched, ...]
+
+
+class _Part(NamedTuple):
+    """Rows of one type of one request, whose first point is the batch's point number `first`."""
+
+    first: int
+    rows: dict[str, RowColumn]
+
+
+def _rows_of(table: str, rows: dict[str, RowColumn]) -> int:
+    """How many rows; ValueError when the columns disagree."""
+    lengths = {length(column) for column in rows.values()}
+    if len(lengths) != 1:
+        raise ValueError(f"columns of {table} have {sorted(lengths)} rows")
+    return lengths.pop()
+
+
+def _some(chosen: I64 | None) -> "I64 | slice":
+    """An index: all rows when nothing was chosen."""
+    return slice(None) if chosen is None else chosen
 
 
 def _filtered_texts(serialised: RowColumn) -> TableColumn:
@@ -175,97 +184,79 @@ def to_ms(times_ns: U64) -> I64:
     return (times_ns // np.uint64(NANOSECONDS_IN_MS)).astype(np.int64)
 
 
-def _tables(decoded: Decoded) -> dict[str, dict[str, RowColumn]]:
-    """The type tables of a request by the name of their table in the store."""
-    numbers, histograms, summaries = decoded.numbers, decoded.histograms, decoded.summaries
-    exp, exemplars = decoded.exp_histograms, decoded.exemplars
+def _tables(decoded: Decoded) -> Iterator[tuple[str, dict[str, RowColumn]]]:
+    """The type tables of a request that have rows, by the name of their table in the store."""
+    if len(decoded.numbers.point):
+        yield "points", _numbers(decoded.numbers)
+    if len(decoded.histograms.point):
+        yield "histograms", _histograms(decoded.histograms)
+    if len(decoded.exp_histograms.point):
+        yield "exp_histograms", _exp_histograms(decoded.exp_histograms)
+    if len(decoded.summaries.point):
+        yield "summaries", _summaries(decoded.summaries)
+    if len(decoded.exemplars.point):
+        yield "exemplars", _exemplars(decoded.exemplars)
+
+
+def _numbers(rows: Numbers) -> dict[str, RowColumn]:
     return {
-        "points": {
-            "point": numbers.point,
-            "kind": numbers.kind.astype(np.int8),
-            "value_int": numbers.value_int,
-            "value_double": numbers.value_double,
-        },
-        "histograms": {
-            "point": histograms.point,
-            "count": histograms.count,
-            "sum": from_decoded(histograms.sum),
-            "min": from_decoded(histograms.min),
-            "max": from_decoded(histograms.max),
-            "bounds": from_decoded(histograms.bounds),
-            "counts": from_decoded(histograms.counts),
-        },
-        "exp_histograms": {
-            "point": exp.point,
-            "count": exp.count,
-            "sum": from_decoded(exp.sum),
-            "min": from_decoded(exp.min),
-            "max": from_decoded(exp.max),
-            "scale": exp.scale,
-            "zero_count": exp.zero_count,
-            "zero_threshold": exp.zero_threshold,
-            "positive_offset": exp.positive_offset,
-            "positive_counts": from_decoded(exp.positive_counts),
-            "negative_offset": exp.negative_offset,
-            "negative_counts": from_decoded(exp.negative_counts),
-        },
-        "summaries": {
-            "point": summaries.point,
-            "count": summaries.count,
-            "sum": summaries.sum,
-            "quantiles": from_decoded(summaries.quantiles),
-            "quantile_values": from_decoded(summaries.quantile_values),
-        },
-        "exemplars": {
-            "point": exemplars.point,
-            "ts": to_ms(exemplars.time_ns),
-            "kind": exemplars.kind.astype(np.int8),
-            "value_int": exemplars.value_int,
-            "value_double": exemplars.value_double,
-            "trace_id": exemplars.trace_id,
-            "span_id": exemplars.span_id,
-            "filtered_attributes": exemplars.filtered_attributes,
-        },
+        "point": rows.point,
+        "kind": rows.kind.view(np.int8),
+        "value_int": rows.value_int,
+        "value_double": rows.value_double,
     }
 
 
-def _part(
-    table: str, common: dict[str, RowColumn], rows: dict[str, RowColumn], chosen: I64
-) -> dict[str, RowColumn]:
-    """The chosen rows of one type table with the facts of their points."""
-    points = _array(rows["point"])[chosen]
-    part = {name: take(column, points) for name, column in common.items()}
-    if table == "exemplars":
-        part["point_ts"] = part["ts"]
-    part.update({name: take(column, chosen) for name, column in rows.items() if name != "point"})
-    return part
+def _histograms(rows: Histograms) -> dict[str, RowColumn]:
+    return {
+        "point": rows.point,
+        "count": rows.count,
+        "sum": from_decoded(rows.sum),
+        "min": from_decoded(rows.min),
+        "max": from_decoded(rows.max),
+        "bounds": from_decoded(rows.bounds),
+        "counts": from_decoded(rows.counts),
+    }
 
 
-def _facts(
-    tenant: str,
-    decoded: Decoded,
-    accepted: Bools,
-    common: dict[str, RowColumn],
-    keys: Sequence[SeriesKey],
-) -> PointFacts:
-    names = sorted(set(decoded.series.metric))
-    places = {name: place for place, name in enumerate(names)}
-    metric_of_series = np.array([places[name] for name in decoded.series.metric], dtype=np.int64)
-    series = decoded.series_index[accepted]
-    ts = _array(common["ts"])[accepted]
-    start = _array(common["start"])[accepted]
-    delta = decoded.series.temporality[series] == Temporality.DELTA
-    known = decoded.start_ns[accepted] != 0
-    return PointFacts(
-        tenant=tenant,
-        metric_index=metric_of_series[series],
-        metrics=tuple(names),
-        identities=decoded.series.identity,
-        keys=tuple(keys),
-        series_index=series,
-        ts_ms=ts,
-        reach_ms=np.where(delta & known, np.minimum(start, ts), ts),
-    )
+def _exp_histograms(rows: ExpHistograms) -> dict[str, RowColumn]:
+    return {
+        "point": rows.point,
+        "count": rows.count,
+        "sum": from_decoded(rows.sum),
+        "min": from_decoded(rows.min),
+        "max": from_decoded(rows.max),
+        "scale": rows.scale,
+        "zero_count": rows.zero_count,
+        "zero_threshold": rows.zero_threshold,
+        "positive_offset": rows.positive_offset,
+        "positive_counts": from_decoded(rows.positive_counts),
+        "negative_offset": rows.negative_offset,
+        "negative_counts": from_decoded(rows.negative_counts),
+    }
+
+
+def _summaries(rows: Summaries) -> dict[str, RowColumn]:
+    return {
+        "point": rows.point,
+        "count": rows.count,
+        "sum": rows.sum,
+        "quantiles": from_decoded(rows.quantiles),
+        "quantile_values": from_decoded(rows.quantile_values),
+    }
+
+
+def _exemplars(rows: Exemplars) -> dict[str, RowColumn]:
+    return {
+        "point": rows.point,
+        "ts": to_ms(rows.time_ns),
+        "kind": rows.kind.view(np.int8),
+        "value_int": rows.value_int,
+        "value_double": rows.value_double,
+        "trace_id": rows.trace_id,
+        "span_id": rows.span_id,
+        "filtered_attributes": rows.filtered_attributes,
+    }
 
 
 def _array(column: RowColumn) -> NumpyArray:

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from services.collector.columns import Decoded
 from services.collector.identity import series_key
 from services.collector.retention import default_keep_days
+from services.collector.series_ids import TableKeys
 from services.collector.write_columns import Rows
 from services.common.errors import ThreeninesError
 
@@ -31,8 +32,9 @@ def _sound(decode: Callable[[bytes], Decoded]) -> bool:
         decoded = decode(_good_request())
         keys = [series_key("probe", identity) for identity in decoded.series.identity]
         rows = Rows(batch=1, keep_days=default_keep_days)
-        rows.add("probe", decoded, np.ones(decoded.point_count, dtype=np.bool_), keys)
-        return len(rows.blocks()) == 5
+        table = TableKeys(keys, decoded.series.metric)
+        rows.add("probe", decoded, np.ones(decoded.point_count, dtype=np.bool_), table)
+        return len(rows.finish().blocks) == 5
     # Any error at all is the answer.
     except Exception:
         return False

@@ -17,7 +17,7 @@ from services.collector.identity import SeriesKey
 from services.collector.model import Bools, LoggedRequest, PointCounts, Poison
 from services.collector.poison import TENANT_MISMATCH, poison_of, readable_heads, subject_tenant
 from services.collector.record import decode_record
-from services.collector.series_ids import NewSeries, SeriesIds
+from services.collector.series_ids import NewSeries, SeriesIds, TableKeys
 from services.collector.validate import unpack_bitmap
 from services.collector.write_probe import blames_bytes
 from services.common.errors import ThreeninesError
@@ -36,6 +36,8 @@ class ReadRequest:
     keep: Bools
     keys: list[SeriesKey]
     new: list[int]
+    settled: TableKeys | None
+    """Instead of `keys`, where all series of the request's table were decided before."""
 
 
 @dataclass(slots=True)
@@ -124,11 +126,16 @@ class LogReader:
         if logged.rejected and len(logged.rejected) != (points + 7) // 8:
             raise _mismatch("BITMAP_LENGTH_MISMATCH", f"{len(logged.rejected)} bytes for {points} points")
         keep = ~unpack_bitmap(logged.rejected, points)
-        keys, new = self._ids.find(subject_tenant(entry), decoded.series.identity)
+        tenant, series = subject_tenant(entry), decoded.series
+        if (settled := self._ids.find_table(tenant, series.identity)) is not None:
+            return ReadRequest(entry, place, logged, decoded, keep, [], [], settled)
+        keys, new = self._ids.find(tenant, series.identity)
+        if not new:
+            self._ids.keep_table(tenant, series.identity, TableKeys(keys, series.metric))
         if new and logged.rejected:
             used = set(np.unique(decoded.series_index[keep]).tolist())
             new = [series for series in new if series in used]
-        return ReadRequest(entry, place, logged, decoded, keep, keys, new)
+        return ReadRequest(entry, place, logged, decoded, keep, keys, new, None)
 
 
 def _mismatch(reason: str, text: str) -> ThreeninesError:

@@ -8,7 +8,8 @@ refuse what protobuf's own parser (upb) accepts and refuses.
 
 import numpy as np
 
-from services.collector.kernels import envelope, lists, memory, points, series_table
+from services.collector.kernels import envelope, lists, memory, points, rows, series_table
+from services.collector.kernels.machine import Ints, Words
 
 
 def warm() -> None:
@@ -28,3 +29,12 @@ def warm() -> None:
     series_table.insert_series(words, words, ints, keys, references)
     series_table.find_series(words, words, keys, references, ints.copy())
     series_table.number_series(ints, np.zeros((4, 2), np.int64), ints.copy(), ints.copy())
+    _warm_rows(words, ints)
+
+
+def _warm_rows(words: Words, ints: Ints) -> None:
+    bits, marks = np.zeros(1, np.uint8), np.zeros(1, np.bool_)
+    rows.times_to_ms(words, words, ints.copy(), ints.copy(), bits)
+    rows.reach(ints, marks, ints, ints, bits, marks, ints, ints.copy(), ints.copy())
+    rows.order_rows(ints, ints, words, ints, ints.copy(), ints.copy())
+    rows.find_runs(ints, words, marks)

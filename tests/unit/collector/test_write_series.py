@@ -4,9 +4,11 @@ import time
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from services.collector.dedupe import DedupeWindow
 from services.collector.judge import examine, pack
 from services.collector.model import Touched
 from services.collector.record import encode_requests
+from services.collector.series_ids import SeriesIds
 from services.collector.validate import AcceptLimits
 from services.collector.write_batches import Batch, BatchBuilder, batch_number
 from services.collector.write_series import SeriesCache
@@ -100,7 +102,12 @@ def test_the_batch_number_is_the_low_half_of_its_first_sequence() -> None:
 
 def test_the_cache_forgets_what_was_used_longest_ago() -> None:
     cache = SeriesCache(capacity=2)
-    places = [("acme", number, 1) for number in range(3)]
-    cache.described(places)
+    sent = [delta((1, _NOW - day * 86_400 * 10**9)) for day in range(6)]
+    for request in sent:
+        made = BatchBuilder(DedupeWindow(), SeriesIds(), cache)
+        made.commit(batch_of(made, request))
 
-    assert cache.unknown(places) == places[:1]
+    again = BatchBuilder(DedupeWindow(), SeriesIds(), cache)
+    described = ["series" in {block.table for block in batch_of(again, one).blocks} for one in sent]
+    assert described[:2] == [True, True]
+    assert described[-2:] == [False, False]

@@ -1,0 +1,108 @@
+"""From the points of a batch to the order of rows in a table, and what the batch reaches over.
+
+A table is sorted by tenant, metric, series and time; rows that are equal in all of it keep the order of
+the log. The caller has sorted by series id alone, which NumPy does with the processor's vector units; what
+is left is one stable counting pass over ranks (of tenant and metric) and the times within a series.
+"""
+
+import numpy as np
+
+from services.collector.kernels._jit import kernel
+from services.collector.kernels.machine import Ints, Words
+from services.collector.model import U8, Bools
+
+_MS = np.uint64(1_000_000)
+_SHORT_RUN = 32
+
+
+@kernel
+def times_to_ms(time_ns: Words, start_ns: Words, ts: Ints, start: Ints, bits: U8) -> None:
+    """Milliseconds, floored, and what they lose: bit 1 for no start, bit 2 for one that equals the time."""
+    for index in range(len(time_ns)):
+        ts[index] = np.int64(time_ns[index] // _MS)
+        start[index] = np.int64(start_ns[index] // _MS)
+        if start_ns[index] == 0:
+            bits[index] = 1
+        else:
+            bits[index] = 2 if start_ns[index] == time_ns[index] else 0
+
+
+@kernel
+def reach(
+    series: Ints,
+    accepted: Bools,
+    ts: Ints,
+    start: Ints,
+    bits: U8,
+    delta: Bools,
+    group: Ints,
+    low: Ints,
+    high: Ints,
+) -> None:
+    """Widen `low` and `high` of each group to the times that its accepted points speak about.
+
+    A point of a series with delta temporality speaks about the time since its start.
+    """
+    for index in range(len(series)):
+        if accepted[index]:
+            one = series[index]
+            place = group[one]
+            since = ts[index]
+            if delta[one] and not bits[index] & 1 and start[index] < since:
+                since = start[index]
+            low[place] = min(low[place], since)
+            high[place] = max(high[place], ts[index])
+
+
+@kernel
+def order_rows(by_id: Ints, ranks: Ints, ids: Words, ts: Ints, starts: Ints, order: Ints) -> None:
+    """`order` becomes the rows sorted by rank, id, time and row; `by_id` has them sorted by id.
+
+    `starts` has one element for each rank, of any content.
+    """
+    starts[:] = 0
+    for index in range(len(ranks)):
+        starts[ranks[index]] += 1
+    total = 0
+    for rank in range(len(starts)):
+        count = starts[rank]
+        starts[rank] = total
+        total += count
+    for index in range(len(by_id)):
+        row = by_id[index]
+        order[starts[ranks[row]]] = row
+        starts[ranks[row]] += 1
+    first = 0
+    while first < len(order):
+        end = first + 1
+        rank, one = ranks[order[first]], ids[order[first]]
+        while end < len(order) and ids[order[end]] == one and ranks[order[end]] == rank:
+            end += 1
+        if end - first > _SHORT_RUN:
+            rows = np.sort(order[first:end])
+            order[first:end] = rows[np.argsort(ts[rows], kind="mergesort")]
+        elif end - first > 1:
+            _sort_short(order, ts, first, end)
+        first = end
+
+
+@kernel
+def _sort_short(order: Ints, ts: Ints, first: int, end: int) -> None:
+    """Insertion sort by time and row."""
+    for index in range(first + 1, end):
+        row = order[index]
+        time = ts[row]
+        place = index
+        while place > first and (
+            ts[order[place - 1]] > time or (ts[order[place - 1]] == time and order[place - 1] > row)
+        ):
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = row
+
+
+@kernel
+def find_runs(ranks: Ints, ids: Words, new: Bools) -> None:
+    """`new[i]` says whether row i of sorted rows begins another series than the row before it."""
+    for index in range(len(ids)):
+        new[index] = index == 0 or ids[index] != ids[index - 1] or ranks[index] != ranks[index - 1]
