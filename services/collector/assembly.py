@@ -10,6 +10,7 @@ from services.collector.admission import Admission
 from services.collector.clickhouse import ClickHousePointStore
 from services.collector.clickhouse_read import ClickHouseReader
 from services.collector.config import CollectorConfig
+from services.collector.http_routes import HttpRoutes
 from services.collector.list_series import SeriesLister
 from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
 from services.collector.otlp_http_server import HttpLimits, HttpServer
@@ -19,6 +20,8 @@ from services.collector.own_metrics import OwnGauges
 from services.collector.pause import PauseGate
 from services.collector.quota_gates import Quotas
 from services.collector.receive import Receiver
+from services.collector.remote_write import PATH as REMOTE_WRITE_PATH
+from services.collector.remote_write import RemoteWrite
 from services.collector.retention import Retention
 from services.collector.servicer import CollectorServicer
 from services.collector.status import StatusReporter
@@ -137,12 +140,21 @@ class Collector:
             await asyncio.to_thread(self.telemetry.shutdown)
 
     def _http_server(self, receiver: Receiver, drain_s: float) -> HttpServer:
-        app = OtlpHttp(
+        config = OtlpHttpConfig(max_request_bytes=self.config.receive.max_request_bytes)
+        otlp = OtlpHttp(
             receiver=receiver,
             authenticator=self.authenticator,
             admission=self.admission,
-            config=OtlpHttpConfig(max_request_bytes=self.config.receive.max_request_bytes),
+            config=config,
         )
+        write = RemoteWrite(
+            receiver=receiver,
+            authenticator=self.authenticator,
+            admission=self.admission,
+            tallies=self.tallies,
+            config=config,
+        )
+        app = HttpRoutes({REMOTE_WRITE_PATH: write}, otlp)
         return HttpServer(app, self.config.otlp_http, HttpLimits(), drain_s=drain_s)
 
     def _configure(self) -> None:

@@ -88,14 +88,14 @@ class OtlpHttp:
             # The server stops and the time to drain is over; whoever waits is told to come back.
             await _refuse(send, head, Unavailable("this process stops", reason="STOPPING"))
         except ThreeninesError as err:
-            await _refuse(send, head, err if status_of(type(err)) is not None else _unexpected(err))
+            await _refuse(send, head, err if status_of(type(err)) is not None else unexpected(PATH, err))
         except Exception as err:  # the last line of defence: a 500 would make the client drop its data
-            await _refuse(send, head, _unexpected(err))
+            await _refuse(send, head, unexpected(PATH, err))
 
     async def _export(self, head: RequestHead, receive: Receive) -> ExportMetricsServiceResponse | None:
         """The response; None when the client hung up before its request was complete."""
         _check_target(head)
-        tenant = self._tenant(head)
+        tenant = tenant_of(self._authenticator, head)
         encoding = check_encoding(head.content_encoding)
         check_length(head.content_length or 0, self._config.max_request_bytes)
         with self._admission.enter(TRANSPORT, head.content_length or 0) as held:
@@ -113,13 +113,6 @@ class OtlpHttp:
                 raw = await self._converted(raw)
                 held.add(len(raw))
             return outcome_to_proto(await self._receiver.export(tenant, raw))
-
-    def _tenant(self, head: RequestHead) -> str:
-        token = enter_principal(self._authenticator.authenticate(head.authorization))
-        try:
-            return sending_tenant()
-        finally:
-            leave_principal(token)
 
     async def _decompressed(self, encoding: str, body: bytes, held: Held) -> bytes:
         if encoding == "identity":
@@ -139,6 +132,19 @@ class OtlpHttp:
             return await asyncio.to_thread(request_from_json, document)
 
 
+def tenant_of(authenticator: Authenticator, head: RequestHead) -> str:
+    """The tenant whose credential sends a request.
+
+    Raises:
+        Unauthenticated, PermissionDenied: as over gRPC.
+    """
+    token = enter_principal(authenticator.authenticate(head.authorization))
+    try:
+        return sending_tenant()
+    finally:
+        leave_principal(token)
+
+
 def _check_target(head: RequestHead) -> None:
     if head.path != PATH:
         raise WrongPath(
@@ -155,9 +161,10 @@ def _check_target(head: RequestHead) -> None:
         )
 
 
-def _unexpected(error: Exception) -> Unavailable:
+def unexpected(path: str, error: Exception) -> Unavailable:
+    """The answer to a defect of ours, which is logged; the client may send again."""
     error_id = secrets.token_hex(6)
-    _log.error("POST %s failed unexpectedly, error id %s", PATH, error_id, exc_info=error)
+    _log.error("POST %s failed unexpectedly, error id %s", path, error_id, exc_info=error)
     return Unavailable(
         f"internal error; its id in the server's log is {error_id}",
         reason="INTERNAL",

@@ -45,6 +45,8 @@ class Outcome:
     points: int
     rejected: int
     reasons: dict[str, int] = field(default_factory=dict)
+    bitmap: bytes = b""
+    """Which points were refused, as `Verdict.bitmap`."""
 
 
 class Receiver:
@@ -111,7 +113,7 @@ class Receiver:
         self._tallies.rejected(tenant, verdict.reasons)
         if rejected < points:
             self._tallies.acknowledged(tenant, points - rejected, self._clock.now_ns())
-        return Outcome(points, rejected, verdict.reasons)
+        return Outcome(points, rejected, verdict.reasons, verdict.bitmap())
 
     async def _examined(self, tenant: str, raw: bytes) -> Examined:
         look = partial(examine, tenant, raw, now_ns=self._clock.now_ns(), limits=self._config.limits)

@@ -26,12 +26,15 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from services.collector.admission import Admission, AdmissionConfig
+from services.collector.http_routes import HttpRoutes
 from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
 from services.collector.otlp_http_protocol import HttpLimits
 from services.collector.otlp_http_server import HttpServer
 from services.collector.otlp_servicer import SERVICE_NAME, add_metrics_service
 from services.collector.receive import ReceiveConfig, Receiver
 from services.collector.record import decode_record
+from services.collector.remote_write import PATH as WRITE_PATH
+from services.collector.remote_write import RemoteWrite
 from services.collector.tallies import Tallies
 from services.common.auth import Authenticator, Role, TokenRecord, TokenTable, mint_token
 from services.common.clock import SystemClock
@@ -185,9 +188,10 @@ async def open_doors(
     """Serve the three doors; requests are limited to MAX_REQUEST_BYTES."""
     clock, counters = SystemClock(), Counters()
     log = MemoryLog(clock)
+    tallies = tallies or Tallies(counters, since_ns=0)
     receiver = Receiver(
         log=log,
-        tallies=tallies or Tallies(counters, since_ns=0),
+        tallies=tallies,
         clock=clock,
         random_bytes=secrets.token_bytes,
         config=ReceiveConfig(max_request_bytes=MAX_REQUEST_BYTES),
@@ -195,7 +199,15 @@ async def open_doors(
     admission = Admission(AdmissionConfig(MEMORY_BYTES, max_requests), counters)
     authenticator, tokens = _credentials()
     http_config = OtlpHttpConfig(max_request_bytes=MAX_REQUEST_BYTES, body_timeout_s=body_timeout_s)
-    app = OtlpHttp(receiver=receiver, authenticator=authenticator, admission=admission, config=http_config)
+    otlp = OtlpHttp(receiver=receiver, authenticator=authenticator, admission=admission, config=http_config)
+    write = RemoteWrite(
+        receiver=receiver,
+        authenticator=authenticator,
+        admission=admission,
+        tallies=tallies,
+        config=http_config,
+    )
+    app = HttpRoutes({WRITE_PATH: write}, otlp)
     config = ServerConfig(listen="127.0.0.1:0")
     server = HttpServer(app, config, limits or HttpLimits(), drain_s=drain_s)
     grpc_server = build_server(
