@@ -130,12 +130,15 @@ class Coalescer:
         try:
             if taken:
                 await self._append(tenant, taken)
+        except asyncio.CancelledError:
+            # The process ends: nobody is told "accepted", and nothing new is begun.
+            taken = [*taken, *self._give_up(lane)]
+            for one in taken:
+                one.done.cancel()
+            raise
         finally:
             lane.in_flight -= 1
             self._held_bytes -= sum(one.size for one in taken)
-            for one in taken:
-                # Only when this task was cancelled: the process ends, nobody is told "accepted".
-                one.done.cancel()
             self._start(tenant, lane)
             if not lane.waiting and not lane.in_flight:
                 self._lanes.pop(tenant, None)
@@ -150,6 +153,12 @@ class Coalescer:
             size += taken[-1].size
         lane.size -= size
         return taken
+
+    def _give_up(self, lane: _Lane) -> list[_Waiting]:
+        left = list(lane.waiting)
+        lane.waiting.clear()
+        lane.size = 0
+        return left
 
     async def _append(self, tenant: str, taken: list[_Waiting]) -> None:
         try:
@@ -178,6 +187,8 @@ class Coalescer:
 
     def _forget(self, lane: _Lane, mine: _Waiting) -> None:
         """A caller went away: what has not left yet stays behind."""
+        if mine.done.done() and not mine.done.cancelled():
+            mine.done.exception()  # else asyncio would complain that nobody saw it
         if mine not in lane.waiting:
             return
         lane.waiting.remove(mine)

@@ -179,6 +179,20 @@ async def test_a_caller_that_leaves_takes_nobody_along() -> None:
     assert made.held_bytes == 0
 
 
+async def test_a_process_that_ends_acknowledges_nothing_and_begins_nothing() -> None:
+    log = SlowLog()
+    made = coalescer(log, max_requests=2, max_in_flight=1)
+    log.gate.clear()
+    callers = [asyncio.create_task(made.append("acme", request(number))) for number in range(5)]
+    await settle()
+    for task in asyncio.all_tasks() - {asyncio.current_task(), *callers}:
+        task.cancel()
+    outcomes = await asyncio.gather(*callers, return_exceptions=True)
+
+    assert all(isinstance(one, asyncio.CancelledError) for one in outcomes)
+    assert (log.appends, log.under_way, made.held_bytes) == (1, 0, 0)
+
+
 async def test_what_waits_is_bounded_and_the_rest_is_refused_retryably() -> None:
     log = SlowLog()
     made = coalescer(log, max_waiting_bytes=1000)
