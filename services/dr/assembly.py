@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from services.common.clickhouse import Database
 from services.common.clock import Clock
 from services.common.log_port import Engine
+from services.common.settings import Settings
 from services.common.telemetry import Telemetry
 from services.dr.backups import Backups
 from services.dr.catalogue import KvCatalogue
@@ -28,6 +29,16 @@ class Parts:
     restores: Restores
     worker: Worker
     servicer: BackupServicer
+
+
+def telemetry_of(settings: Settings) -> Telemetry:
+    """The service's own telemetry."""
+    return Telemetry(
+        "threenines-dr",
+        endpoint=settings.otlp_endpoint,
+        export_interval_ms=settings.otlp_export_interval_ms,
+        region=settings.region,
+    )
 
 
 def assemble(

@@ -28,18 +28,12 @@ async def serve_dr(settings: Settings) -> None:
     from services.common.grpc_server import build_server, serve
     from services.common.lease import Lease, run_while_leading
     from services.common.log import connect_nats
-    from services.common.telemetry import Telemetry
-    from services.dr.assembly import assemble
+    from services.dr.assembly import assemble, telemetry_of
     from services.dr.config import DrConfig
     from services.dr.servicer import SERVICE_NAME, SERVICE_NAMES, add_servicers
 
     config, clock = DrConfig.from_settings(settings), SystemClock()
-    telemetry = Telemetry(
-        "threenines-dr",
-        endpoint=settings.otlp_endpoint,
-        export_interval_ms=settings.otlp_export_interval_ms,
-        region=settings.region,
-    )
+    telemetry = telemetry_of(settings)
     async with AsyncExitStack() as stack:
         stack.callback(telemetry.shutdown)
         database = Database(config.clickhouse)
@@ -50,14 +44,8 @@ async def serve_dr(settings: Settings) -> None:
         feed = ConfigFeed(engine.log, clock)
         await feed.start()
         stack.push_async_callback(feed.stop)
-        parts = assemble(
-            config,
-            database=database,
-            engine=engine,
-            clock=clock,
-            rng=secrets.token_bytes,
-            telemetry=telemetry,
-        )
+        rng = secrets.token_bytes
+        parts = assemble(config, database=database, engine=engine, clock=clock, rng=rng, telemetry=telemetry)
         health = HealthRegistry(clock)
         health.add_probe("log", engine.probe)
         health.add_probe("clickhouse", database.ping, required_for=[SERVICE_NAME])

@@ -57,26 +57,8 @@ def build_plan(platform: Platform, data_dir: DataDir, ports: Ports, *, environ: 
         spec, clickhouse_url = _clickhouse(data_dir, ports, environ)
         engines.append(spec)
         own_ports.append("clickhouse")
-    env = {
-        **environ,
-        "THREENINES_ENVIRONMENT": platform.environment,
-        "THREENINES_REGION": platform.region,
-        "THREENINES_NATS_URL": nats_url,
-        "THREENINES_CLICKHOUSE_URL": clickhouse_url,
-        "THREENINES_REDIS_URL": redis_url,
-        "THREENINES_AUTH": platform.auth,
-        "THREENINES_ADMIN_TOKEN_SHA256": data_dir.admin_token_sha256(),
-        "THREENINES_DATA_DIR": str(data_dir.root),
-        "THREENINES_BACKUPS_DIR": str(data_dir.backups),
-        "THREENINES_OTLP_LISTEN": ports.address("otlp"),
-        "THREENINES_OTLP_HTTP_LISTEN": ports.address("otlp_http"),
-        "THREENINES_COLLECTOR_LISTEN": ports.address("collector"),
-        "THREENINES_SLA_LISTEN": ports.address("sla"),
-        "THREENINES_ALERTING_LISTEN": ports.address("alerting"),
-        "THREENINES_DR_LISTEN": ports.address("dr"),
-    }
-    if own_metrics_wanted(environ, auth=platform.auth):
-        env |= own_metrics_environment(ports.address("otlp"), data_dir.own_metrics_token(), environ)
+    urls = {"NATS": nats_url, "CLICKHOUSE": clickhouse_url, "REDIS": redis_url}
+    env = _services_environment(platform, data_dir, ports, urls=urls, environ=environ)
     services = tuple(
         _service(name, title, data_dir=data_dir, ports=ports, env=env)
         for name, title in (
@@ -95,6 +77,36 @@ def build_plan(platform: Platform, data_dir: DataDir, ports: Ports, *, environ: 
         connect=connect,
         own_ports=(*own_ports, *listeners),
     )
+
+
+def _services_environment(
+    platform: Platform,
+    data_dir: DataDir,
+    ports: Ports,
+    *,
+    urls: Mapping[str, str],
+    environ: Mapping[str, str],
+) -> dict[str, str]:
+    """What every service of this start reads; `urls` by engine."""
+    env = {
+        **environ,
+        **{f"THREENINES_{engine}_URL": url for engine, url in urls.items()},
+        "THREENINES_ENVIRONMENT": platform.environment,
+        "THREENINES_REGION": platform.region,
+        "THREENINES_AUTH": platform.auth,
+        "THREENINES_ADMIN_TOKEN_SHA256": data_dir.admin_token_sha256(),
+        "THREENINES_DATA_DIR": str(data_dir.root),
+        "THREENINES_BACKUPS_DIR": str(data_dir.backups),
+        "THREENINES_OTLP_LISTEN": ports.address("otlp"),
+        "THREENINES_OTLP_HTTP_LISTEN": ports.address("otlp_http"),
+        "THREENINES_COLLECTOR_LISTEN": ports.address("collector"),
+        "THREENINES_SLA_LISTEN": ports.address("sla"),
+        "THREENINES_ALERTING_LISTEN": ports.address("alerting"),
+        "THREENINES_DR_LISTEN": ports.address("dr"),
+    }
+    if own_metrics_wanted(environ, auth=platform.auth):
+        env |= own_metrics_environment(ports.address("otlp"), data_dir.own_metrics_token(), environ)
+    return env
 
 
 def _nats(data_dir: DataDir, ports: Ports, environ: Mapping[str, str]) -> tuple[ChildSpec, str]:

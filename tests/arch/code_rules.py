@@ -13,7 +13,17 @@ from pathlib import PurePosixPath
 
 MODULE_LINES = 400
 TEST_LINES = 500
+FUNCTION_LINES = 40
 SERVICER_STATEMENTS = 3
+
+# Lists of one line per entry, where a second function would only hide the end of the list.
+LONG_LISTS = frozenset(
+    {
+        "services/common/settings.py:_read",
+        "services/collector/assembly.py:__init__",
+        "services/collector/write_series.py:_columns",
+    }
+)
 
 JIT_HOMES = re.compile(r"services/\w+/kernels/_jit\.py")
 CLOCK_HOME = "services/common/clock.py"
@@ -53,6 +63,18 @@ def modules_stay_short(module: Module) -> Iterator[str]:
     lines = module.text.count("\n")
     if lines > limit:
         yield f"{module.path} has {lines} lines; the limit is {limit}"
+
+
+def functions_stay_short(module: Module) -> Iterator[str]:
+    """Lines of docstrings and of imports do not count."""
+    for node in ast.walk(module.tree) if module.ours else ():
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        docstring = node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
+        imports = [each for each in ast.walk(node) if isinstance(each, ast.Import | ast.ImportFrom)]
+        lines = _height(node) - sum(map(_height, [*docstring, *imports]))
+        if lines > FUNCTION_LINES and f"{module.path}:{node.name}" not in LONG_LISTS:
+            yield f"{module.path}:{node.lineno} {node.name} has {lines} lines; the limit is {FUNCTION_LINES}"
 
 
 def names_say_something(module: Module) -> Iterator[str]:
@@ -130,6 +152,7 @@ def no_test_mocks(module: Module) -> Iterator[str]:
 
 RULES: tuple[Rule, ...] = (
     modules_stay_short,
+    functions_stay_short,
     names_say_something,
     modules_say_why_they_exist,
     only_the_jit_module_compiles,
@@ -139,6 +162,10 @@ RULES: tuple[Rule, ...] = (
     sql_binds_the_tenant,
     no_test_mocks,
 )
+
+
+def _height(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def _not_thin(method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.arch.code_rules import (
+    FUNCTION_LINES,
     MODULE_LINES,
     RULES,
     Module,
     Rule,
+    functions_stay_short,
     modules_say_why_they_exist,
     modules_stay_short,
     names_say_something,
@@ -39,6 +41,7 @@ class SlaServicer(Base):
 
 REFUSED = [
     (modules_stay_short, "services/sla/long.py", '"""Long."""\n' + "x = 1\n" * MODULE_LINES),
+    (functions_stay_short, USE_CASE, "def f():\n" + "    x = 1\n" * FUNCTION_LINES),
     (names_say_something, "services/sla/utils.py", '"""Things."""\n'),
     (modules_say_why_they_exist, "services/sla/silent.py", "x = 1\n"),
     (only_the_jit_module_compiles, KERNEL, "from numba import njit\n"),
@@ -81,6 +84,7 @@ REFUSED = [
 ]
 
 ALLOWED = [
+    (functions_stay_short, USE_CASE, 'def f():\n    """Why."""\n' + "    x = 1\n" * (FUNCTION_LINES - 1)),
     (only_the_jit_module_compiles, "services/sla/kernels/_jit.py", "import numba\njit = numba.njit()\n"),
     (
         only_the_jit_module_compiles,
