@@ -37,6 +37,11 @@ def pytest_unconfigure() -> None:
     _running.close()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are no name: they are hard to type, and processes must agree on the names of all tests."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In parallel processes: the folders of long files first, in random order within each."""
