@@ -16,7 +16,7 @@ from services.common.clock import Clock
 
 ACTIVE_HOURS = 24
 _HOUR_NS = 3600 * 10**9
-_FRESH_AT_LEAST = 4096
+_FRESH_AT_LEAST = 256
 
 
 class _Tenant:
