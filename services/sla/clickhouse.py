@@ -111,7 +111,9 @@ class ClickHousePointReader:
 
     async def extent(self, tenant: str, metric: str) -> tuple[int, int] | None:
         """See `PointReader.extent`."""
-        found = await self._database.rows(_sql("extent"), {"tenant": tenant, "metric": metric})
+        found = await self._database.rows(
+            _sql("extent"), {"tenant": tenant, "metric": metric, "metric_id": metric_id(metric)}
+        )
         return (int(found[0][0]), int(found[0][1])) if found else None
 
 

@@ -56,8 +56,9 @@ def _unsigned(values: list[int]) -> np.ndarray:
 
 
 def _series(tenant: str, metric: str, series: Series, points: Sequence[Point]) -> Block:
-    days = sorted({point.ts_ms // 86_400_000 for point in points})
-    n = len(days)
+    # As the collector does: one row a day, when the series is seen first; what follows is not noted.
+    seen = {point.ts_ms // 86_400_000: point.ts_ms for point in reversed(points)}
+    n, days, times = len(seen), list(seen), np.array(list(seen.values()))
     return (
         Block()
         .add("tenant", "String", CodedStrings.constant(tenant, n))
@@ -71,8 +72,8 @@ def _series(tenant: str, metric: str, series: Series, points: Sequence[Point]) -
         .add("unit", "String", CodedStrings.constant(series.unit, n))
         .add("attributes", "Map(String, String)", Maps.of([series.attributes] * n))
         .add("resource_attributes", "Map(String, String)", Maps.of([series.resource] * n))
-        .add("first_seen", "DateTime64(3, 'UTC')", np.full(n, min(p.ts_ms for p in points)))
-        .add("last_seen", "DateTime64(3, 'UTC')", np.full(n, max(p.ts_ms for p in points)))
+        .add("first_seen", "DateTime64(3, 'UTC')", times)
+        .add("last_seen", "DateTime64(3, 'UTC')", times)
     )
 
 

@@ -179,8 +179,11 @@ async def test_extent_covers_all_points(stores: Stores) -> None:
     assert await stores.reader.extent(TENANT, METRIC) is None
 
     await stores.put(TENANT, CUMULATIVE, smooth(5, 9), smooth(-100_000, 9))
-
     assert await stores.reader.extent(TENANT, METRIC) == (T0 - 100_000_000, T0 + 5_000)
+
+    await stores.put(TENANT, CUMULATIVE, smooth(-50_000, 9), smooth(60, 9), smooth(-100_500, 9))
+    await stores.put(TENANT, STEPPED, Point(0, T0 + 70_000, 3, (3,)), Point(0, T0 + 80_000, 3, (3,)))
+    assert await stores.reader.extent(TENANT, METRIC) == (T0 - 100_500_000, T0 + 80_000)
 
 
 async def test_another_tenants_points_are_not_there(stores: Stores) -> None:
