@@ -112,8 +112,11 @@ def _read_file(file: Path) -> tuple[list[RawDocument], list[DocumentError]]:
     except yaml.MarkedYAMLError as err:
         line = f"line {err.problem_mark.line + 1}: " if err.problem_mark else ""
         errors.append(_unreadable(file, f"{line}{err.problem}", len(documents) + 1))
-    except yaml.YAMLError as err:
+    except (yaml.YAMLError, ValueError) as err:
+        # A date such as 2026-13-01, or a number of a million digits, is not an error of YAML itself.
         errors.append(_unreadable(file, str(err), len(documents) + 1))
+    except RecursionError:
+        errors.append(_unreadable(file, "is nested too deeply", len(documents) + 1))
     return documents, errors
 
 

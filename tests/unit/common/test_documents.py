@@ -338,3 +338,18 @@ def test_one_contract_cannot_ask_for_more_than_is_computed(
     found = problems(tmp_path, TENANT, contract().replace(before, after, 1))
 
     assert [(field, why) for _, field, why in found] == [("spec", reason)]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("since: 2026-13-01", "month must be in 1..12"),
+        ("amount: " + "9" * 5000, "Exceeds the limit"),
+        ("deep: " + "[" * 5000, "is nested too deeply"),
+    ],
+    ids=["date", "number", "depth"],
+)
+def test_values_that_cannot_be_are_errors_of_the_file(tmp_path: Path, text: str, reason: str) -> None:
+    (found,) = problems(tmp_path, TENANT, text)
+
+    assert reason in found[2]
