@@ -113,6 +113,22 @@ async def test_a_record_is_bounded_and_a_full_one_does_not_wait(config: dict[str
     assert sum((await log.held()).values()) == 10
 
 
+async def test_a_record_grows_over_its_limit_only_for_a_request_that_is_over_it_alone() -> None:
+    log = SlowLog()
+    made = coalescer(log, max_bytes=500, max_in_flight=1)
+    log.gate.clear()
+    sizes = [8, 100, 200, 300, 100, 900, 50, 60]
+    tasks = [asyncio.create_task(made.append("acme", request(n, size))) for n, size in enumerate(sizes)]
+    await settle()
+    log.gate.set()
+    await asyncio.gather(*tasks)
+
+    records = [decode_record(entry.data) for entry in await log.read(OTLP, 1)]
+    found = [[len(one.raw) for one in record.requests] for record in records]
+    assert sorted(size for record in found for size in record) == sorted(sizes)
+    assert all(sum(record) <= 500 or record == [900] for record in found)
+
+
 async def test_no_more_appends_of_a_tenant_are_under_way_than_configured() -> None:
     log = SlowLog()
     made = coalescer(log, max_requests=1, max_in_flight=2)

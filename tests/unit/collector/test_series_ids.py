@@ -10,12 +10,16 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from services.collector.identity import SeriesKey
 from services.collector.memory import InsertFault, MemoryPointStore
+from services.collector.model import LoggedRequest
 from services.collector.ports import IdPlace
+from services.collector.record import encode_requests
 from services.collector.series_ids import NewSeries, Owners, SeriesIds, choose, salted_id
 from services.collector.write import Writer
 from services.common.errors import Unavailable
+from services.common.log_port import Entry
 from tests.block_rows import values
-from tests.otlp_requests import attribute
+from tests.collector_store import build_batch, new_builder
+from tests.otlp_requests import attribute, rows_of
 from tests.unit.collector.test_write import expect_stored, fails, until_written, writing
 from tests.unit.collector.writer_bench import WriterBench
 
@@ -200,3 +204,33 @@ def test_remembered_ids_need_no_question_and_are_bounded() -> None:
     ids.remember([("acme", b"2", keys[2])])
 
     assert ids.find("acme", [b"1", b"2"]) == ([keys[1], keys[2]], [])
+
+
+def entry_of(raw: bytes, seq: int, rejected: bytes = b"") -> Entry:
+    """A record of one request."""
+    logged = LoggedRequest(seq.to_bytes(16, "big"), raw, rows_of("acme", raw).points, rejected)
+    return Entry(seq, "otlp.0.acme", seq, encode_requests("acme", [logged]), {})
+
+
+def test_a_series_is_asked_for_until_its_rows_are_stored_and_not_after() -> None:
+    builder = new_builder()
+    entry = entry_of(request("/a", "/b"), 1)
+    assert len(builder.undecided(builder.read([entry], log_time_ns=0), Owners())) == 4
+
+    batch = build_batch(builder, [entry])
+    assert len(builder.undecided(builder.read([entry], log_time_ns=0), Owners())) == 4
+    builder.commit(batch)
+
+    later = builder.read([entry_of(request("/b", "/c"), 2)], log_time_ns=0)
+    assert [one.place for one in later.requests] == [0]
+    assert len(builder.undecided(later, Owners())) == 2
+
+
+def test_a_series_without_an_accepted_point_owns_nothing() -> None:
+    entry = entry_of(request("/refused", "/kept"), 1, rejected=b"\x01")
+
+    reading = new_builder().read([entry], log_time_ns=0)
+
+    (kept,) = reading.new_series()
+    (one,) = reading.requests
+    assert kept.key == one.keys[1]
