@@ -63,7 +63,8 @@ def retry_after_s(text: str | None, *, now_ns: int) -> float | None:
     10.2.3); at most a day, None when it is absent or unreadable."""
     if text is None:
         return None
-    if text.strip().isdigit():
+    # Not isdigit: it takes the superscript two of Latin-1 for a digit, and float does not.
+    if text.strip().isdecimal():
         return min(float(text), _LONGEST_ASKED_S)
     try:
         moment = parsedate_to_datetime(text)
