@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from services.common.environment import ConfigurationError, process_environment
 from services.common.settings import LogLevel, Settings
@@ -22,6 +22,7 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
 
+_E = TypeVar("_E", bound=BaseException)
 Main = Callable[[Settings], Coroutine[Any, Any, None]]
 
 _log = logging.getLogger(__name__)
@@ -51,11 +52,9 @@ def run_service(
         wrong, _ = group.split(ConfigurationError)
         if wrong is not None:
             return _explain(name, _first(wrong))
-        _log.critical("ended by an error", exc_info=group)
-        return EXIT_FAILED
-    except Exception:  # the process ends here either way: say why, in the log
-        _log.critical("ended by an error", exc_info=True)
-        return EXIT_FAILED
+        return _failed(group)
+    except Exception as err:  # the process ends here either way: say why, in the log
+        return _failed(err)
 
 
 def set_up_logging(name: str, level: LogLevel) -> None:
@@ -115,9 +114,17 @@ async def _until_told(main: Coroutine[Any, Any, None]) -> int:
     return EXIT_OK
 
 
-def _first(group: BaseExceptionGroup[ConfigurationError]) -> ConfigurationError:
+def _first(group: BaseExceptionGroup[_E]) -> _E:
     member = group.exceptions[0]
     return _first(member) if isinstance(member, BaseExceptionGroup) else member
+
+
+def _failed(error: Exception) -> int:
+    """The stack for us, then the reason alone: the last line is what `threenines up` shows."""
+    _log.critical("ended by an error", exc_info=error)
+    first = _first(error) if isinstance(error, ExceptionGroup) else error
+    _log.critical("%s: %s", type(first).__name__, first)
+    return EXIT_FAILED
 
 
 def _explain(name: str, error: ConfigurationError) -> int:

@@ -93,6 +93,14 @@ def test_any_other_error_is_code_1_with_its_stack_in_the_log(caplog):
     assert "disk gone" in caplog.text
 
 
+def test_the_last_line_of_an_error_is_its_reason_alone(caplog):
+    async def main(_settings):
+        raise ExceptionGroup("tasks", [ExceptionGroup("inner", [OSError("disk gone")])])
+
+    assert run_service(main, name="sla", environ={}, quiet=True) == 1
+    assert caplog.messages[-1] == "OSError: disk gone"
+
+
 def test_a_service_that_ends_by_itself_is_code_0():
     seen = []
 
