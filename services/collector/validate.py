@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.collector.columns import Decoded, ExpHistograms, RaggedCounts, row_lengths, row_sums
+from services.collector.kernels.judge import suspicious
 from services.collector.model import (
     F64,
     I32,
@@ -49,7 +50,7 @@ class Verdict:
     @property
     def rejected_count(self) -> int:
         """Points refused."""
-        return int(self.rejected.sum())
+        return int(np.count_nonzero(self.rejected))
 
     def bitmap(self) -> bytes:
         """The refused points as bits, LSB first; empty when none is."""
@@ -66,25 +67,43 @@ def unpack_bitmap(bitmap: bytes, points: int) -> Bools:
 
 def validate(decoded: Decoded, *, now_ns: int, limits: AcceptLimits) -> Verdict:
     """Judge every point of a request at `now_ns` (Unix nanoseconds)."""
+    oldest_ns, newest_ns = max(1, now_ns - limits.past_ns), now_ns + limits.ahead_ns
     judge = _Judge(decoded)
+    if suspicious(
+        decoded.time_ns,
+        oldest_ns,
+        newest_ns,
+        decoded.flags,
+        decoded.series_index,
+        decoded.series.temporality,
+        decoded.numbers.point,
+        decoded.numbers.kind,
+    ):
+        _judge_points(judge, decoded, oldest_ns, newest_ns)
+    if len(decoded.histograms.point):
+        _judge_histograms(judge, decoded)
+    if len(decoded.exp_histograms.point):
+        _judge_exp_histograms(judge, decoded)
+    if len(decoded.summaries.point):
+        _judge_summaries(judge, decoded)
+    return Verdict(judge.rejected, judge.reasons)
+
+
+def _judge_points(judge: "_Judge", decoded: Decoded, oldest_ns: int, newest_ns: int) -> None:
     times = decoded.time_ns
     judge.reject(Rejection.POINT_TIME_MISSING, times == 0)
-    judge.reject(Rejection.POINT_TOO_OLD, times < np.uint64(max(0, now_ns - limits.past_ns)))
-    judge.reject(Rejection.POINT_TOO_NEW, times > np.uint64(now_ns + limits.ahead_ns))
+    judge.reject(Rejection.POINT_TOO_OLD, times < np.uint64(oldest_ns))
+    judge.reject(Rejection.POINT_TOO_NEW, times > np.uint64(newest_ns))
     temporality = decoded.series.temporality[decoded.series_index]
     judge.reject(Rejection.TEMPORALITY_UNKNOWN, ~np.isin(temporality, [int(known) for known in Temporality]))
     _judge_numbers(judge, decoded)
-    _judge_histograms(judge, decoded)
-    _judge_exp_histograms(judge, decoded)
-    _judge_summaries(judge, decoded)
-    return Verdict(judge.rejected, judge.reasons)
 
 
 class _Judge:
     def __init__(self, decoded: Decoded) -> None:
         self.rejected = np.zeros(decoded.point_count, dtype=np.bool_)
         self.reasons: dict[str, int] = {}
-        self.has_values = (decoded.flags & np.uint32(NO_RECORDED_VALUE)) == 0
+        self._flags = decoded.flags
 
     def reject(self, reason: Rejection, wrong: Bools) -> None:
         """Refuse the points that `wrong` marks, unless an earlier reason did."""
@@ -97,7 +116,7 @@ class _Judge:
         """As `reject`, for the rows of one type's table."""
         marks = np.zeros(len(self.rejected), dtype=np.bool_)
         marks[points[wrong]] = True
-        self.reject(reason, marks & self.has_values)
+        self.reject(reason, marks & ((self._flags & np.uint32(NO_RECORDED_VALUE)) == 0))
 
 
 def _judge_numbers(judge: _Judge, decoded: Decoded) -> None:

@@ -8,7 +8,7 @@ refuse what protobuf's own parser (upb) accepts and refuses.
 
 import numpy as np
 
-from services.collector.kernels import envelope, lists, memory, points, rows, series_table
+from services.collector.kernels import envelope, judge, lists, memory, points, rows, series_table
 from services.collector.kernels.machine import Ints, Words
 
 
@@ -30,6 +30,10 @@ def warm() -> None:
     series_table.find_series(words, words, keys, references, ints.copy())
     series_table.number_series(ints, np.zeros((4, 2), np.int64), ints.copy(), ints.copy())
     _warm_rows(words, ints)
+    small = np.zeros(1, np.uint32)
+    temporality = np.zeros(1, np.int32)
+    temporality.flags.writeable = False  # as in every table of series
+    judge.suspicious(words, 1, 1, small, ints, temporality, ints, np.zeros(1, np.uint8))
 
 
 def _warm_rows(words: Words, ints: Ints) -> None:

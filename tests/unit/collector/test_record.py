@@ -88,7 +88,7 @@ def test_other_magics_and_kinds_are_corrupt(data: bytes) -> None:
 
 
 def test_the_request_id_depends_on_tenant_and_bytes() -> None:
-    assert request_id("acme", b"x") == hashlib.blake2b(b"acme\0x", digest_size=16).digest()
+    assert request_id("acme", b"x") == hashlib.sha256(b"acme\0x").digest()[:16]
     assert len({request_id("acme", b"x"), request_id("acmex", b""), request_id("beta", b"x")}) == 3
 
 
