@@ -22,7 +22,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up test test-containers lint type protos protos-check bench clean
+.PHONY: help setup lock demo up warm test test-containers lint type protos protos-check bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -44,13 +44,16 @@ lock: ## Write requirements.lock again from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --extra embedded --extra containers --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 
-demo: setup ## The whole way on real telemetry: three clients, an outage, an alert, a recovery
+warm: setup ## Compile the kernels into their cache: a minute the first time, a second later on
+	$(BIN)/threenines warm
+
+demo: warm ## The whole way on real telemetry: three clients, an outage, an alert, a recovery
 	$(BIN)/python -m services.cli.main demo
 
-up: setup ## Start the engines and the four services on this machine
+up: warm ## Start the engines and the four services on this machine
 	$(BIN)/threenines up
 
-test: setup lint type protos-check ## Lint, types, drift check and all tests on the real embedded engines
+test: warm lint type protos-check ## Lint, types, drift check and all tests on the real embedded engines
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 10
 
 test-containers: setup ## The engine tests against ClickHouse, NATS and Redis in containers (needs Docker)
