@@ -14,15 +14,15 @@ from services.common.errors import InvalidArgument
 from services.common.log import NatsEngine, connect_nats
 from services.embedded.layout import DataDir
 from services.embedded.own_metrics import OWN_TENANT, grant_own_metrics
-from tests.engines_nats import EmbeddedNats
+from tests.engines_given import NatsLog, nats_server
 
 pytestmark = pytest.mark.engines
 
 
 @pytest_asyncio.fixture
-async def nats(tmp_path: Path) -> AsyncIterator[EmbeddedNats]:
+async def nats(tmp_path: Path) -> AsyncIterator[NatsLog]:
     """A log of its own."""
-    server = EmbeddedNats(tmp_path / "nats")
+    server = nats_server(tmp_path / "nats")
     await server.start()
     yield server
     await server.stop()
@@ -39,7 +39,7 @@ async def tokens(engine: NatsEngine) -> list[TokenSpec]:
 
 
 async def test_it_is_a_writer_of_its_tenant_granted_once_and_a_revocation_outlives_the_next_start(
-    nats: EmbeddedNats, tmp_path: Path
+    nats: NatsLog, tmp_path: Path
 ) -> None:
     token = DataDir(tmp_path).own_metrics_token()
     for _ in range(2):
@@ -66,6 +66,6 @@ async def test_it_is_a_writer_of_its_tenant_granted_once_and_a_revocation_outliv
         await engine.close()
 
 
-async def test_a_damaged_token_is_named_as_such(nats: EmbeddedNats) -> None:
+async def test_a_damaged_token_is_named_as_such(nats: NatsLog) -> None:
     with pytest.raises(InvalidArgument, match="damaged"):
         await grant_own_metrics(nats.url, "nonsense", SystemClock())

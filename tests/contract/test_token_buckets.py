@@ -14,7 +14,7 @@ from services.collector.quota_ports import Ask, Grant, TokenBuckets
 from services.collector.redis import RedisTokenBuckets
 from services.common.clock import ManualClock
 from services.common.errors import Unavailable
-from tests.engines_nats import EmbeddedRedis
+from tests.engines_given import redis_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _names = itertools.count()
@@ -43,7 +43,7 @@ async def adapter(
 
         yield Adapter(MemoryTokenBuckets(clock), advance)
         return
-    engine = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    engine = redis_server(tmp_path_factory.mktemp("redis"))
     await engine.start()
     buckets = RedisTokenBuckets(engine.url, timeout_s=5.0)
     try:
@@ -134,7 +134,7 @@ async def test_together_takers_never_get_more_than_was_there(adapter: Adapter, k
 async def test_a_redis_that_dies_or_hangs_is_unavailable_in_time_and_its_return_is_noticed(
     tmp_path: Path,
 ) -> None:
-    engine = EmbeddedRedis(tmp_path)
+    engine = redis_server(tmp_path, needs="is frozen and killed")
     await engine.start()
     buckets = RedisTokenBuckets(engine.url, timeout_s=0.1)
     try:

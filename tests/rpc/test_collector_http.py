@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tests.collector_process import CollectorProcess
-from tests.engines_nats import EmbeddedNats, free_port
+from tests.engines_given import nats_server
+from tests.engines_nats import free_port
 from tests.otlp_json_writer import otlp_json
 from tests.otlp_requests import RequestMaker, rows_of
 from threenines.collector.v1 import collector_pb2, collector_service_pb2, collector_service_pb2_grpc
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.engines
 @contextlib.asynccontextmanager
 async def collector(path: Path, **environ: str) -> AsyncIterator[CollectorProcess]:
     """A collector that believes everybody; there is no ClickHouse."""
-    nats = EmbeddedNats(path / "nats")
+    nats = nats_server(path / "nats")
     await nats.start()
     process = CollectorProcess(
         nats.url, f"http://127.0.0.1:{free_port()}", path / "collector", environ=environ or None
