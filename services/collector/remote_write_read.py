@@ -29,6 +29,8 @@ from services.collector.remote_write_model import (
     checked_labels,
 )
 
+_FAMILIES: dict[int, FamilyType] = {each.value: each for each in FamilyType}
+
 
 class Version(StrEnum):
     """The message of a request, by the name that its Content-Type has for it."""
@@ -159,8 +161,8 @@ def _referred(refs: Sequence[int], symbols: list[str], *, named: bool) -> Labels
 
 def _describe(series: Series, metadata: v2.Metadata, symbols: list[str]) -> None:
     """Take what the first piece of a series says about it; types that are not known yet count as none."""
-    if series.family is FamilyType.UNSPECIFIED and metadata.type in FamilyType:
-        series.family = FamilyType(metadata.type)
+    if series.family is FamilyType.UNSPECIFIED:
+        series.family = _FAMILIES.get(metadata.type, FamilyType.UNSPECIFIED)
     series.unit = series.unit or (symbols[metadata.unit_ref] if metadata.unit_ref else "")
     series.help = series.help or (symbols[metadata.help_ref] if metadata.help_ref else "")
 
