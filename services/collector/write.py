@@ -43,7 +43,8 @@ class WriteConfig:
     """Sizes and waits of the writer."""
 
     region: str = "local"
-    max_points: int = 100_000
+    max_points: int = 500_000
+    """Of a batch: a second of a busy region, so that a table gets one part a second and day."""
     period_s: float = 1.0
     """A batch starts at most this often, unless it is full."""
     gone_poll_s: float = 0.25

@@ -26,6 +26,7 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _PREFETCH_BYTES = 256 * 1024
+_PULL_BYTES = 1024 * 1024
 _SMALL_BODY_BYTES = 512
 _TAG_BYTES = 8  # 16 characters in hexadecimal
 
@@ -154,7 +155,16 @@ class Exchange:
     def _pull(self) -> bytes | None:
         if self._body_complete:
             return None
-        return asyncio.run_coroutine_threadsafe(self._next_part(), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self._several_parts(), self._loop).result()
+
+    async def _several_parts(self) -> bytes:
+        """Parts are small: a worker that came for each of them would mostly wait for its turn."""
+        parts: list[bytes] = []
+        size = 0
+        while not self._body_complete and size < _PULL_BYTES:
+            parts.append(await self._next_part())
+            size += len(parts[-1])
+        return b"".join(parts)
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
