@@ -3,7 +3,9 @@
 Prometheus sends each bucket as a series of its own, in any order, perhaps in several requests.
 Where a request has all that belongs to one histogram at one time, it becomes one point with the
 same counts; where anything is missing or does not fit, the numbers stay what they are. No count
-is ever invented. Knows no protobuf and no transport.
+is ever invented. A bucket that went another way cannot be seen missing, except by its siblings: all
+histograms of one name and target have the same bounds, so one that has fewer is not complete.
+Knows no protobuf and no transport.
 """
 
 import math
@@ -23,6 +25,7 @@ from services.collector.remote_write_model import (
 _BUCKET, _COUNT, _SUM = "_bucket", "_count", "_sum"
 _BOUND = "le"
 _FAMILIES = (FamilyType.HISTOGRAM, FamilyType.UNSPECIFIED)
+_FAMILY_LABELS = (METRIC_NAME, "job", "instance")
 _MAX_COUNT = 2.0**64
 
 
@@ -59,11 +62,21 @@ class _Parts:
 
 def regroup(series: list[Series]) -> list[ClassicHistogram]:
     """The histograms that are complete; their numbers are marked as taken."""
+    found = _parted(series)
+    bounds: dict[Labels, set[float]] = {}
+    for labels, parts in found.items():
+        bounds.setdefault(_family_of(labels), set()).update(parts.buckets)
     histograms: list[ClassicHistogram] = []
-    for labels, parts in _parted(series).items():
-        if parts.count is not None and math.inf in parts.buckets and not parts.ambiguous:
+    for labels, parts in found.items():
+        alike = len(parts.buckets) == len(bounds[_family_of(labels)])
+        if alike and parts.count is not None and math.inf in parts.buckets and not parts.ambiguous:
             histograms += _complete(labels, parts)
     return histograms
+
+
+def _family_of(labels: Labels) -> Labels:
+    """What histograms with the same bounds have in common: name and target."""
+    return tuple(pair for pair in labels if pair[0] in _FAMILY_LABELS)
 
 
 def _parted(series: list[Series]) -> dict[Labels, _Parts]:

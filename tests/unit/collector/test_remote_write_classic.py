@@ -110,6 +110,19 @@ def test_what_is_not_complete_stays_numbers_and_nothing_is_lost(case: str) -> No
     assert all(metric.sum.is_monotonic for metric in metrics.values())
 
 
+def test_a_histogram_with_fewer_bounds_than_its_siblings_is_not_complete() -> None:
+    """As when Prometheus sends through several shards: each request has some of the buckets."""
+    sibling = [({**labels, "path": "/b"}, value, time_ms) for labels, value, time_ms in COMPLETE]
+    elsewhere = [({**labels, "instance": "b"}, value, time_ms) for labels, value, time_ms in COMPLETE]
+
+    metrics = metrics_of([*COMPLETE, *sibling[1:]])
+
+    assert len(metrics["lat_bucket"].sum.data_points) == 3
+    assert [len(p.explicit_bounds) for p in metrics["lat"].histogram.data_points] == [3]
+    assert len(metrics_of([*COMPLETE, *sibling])["lat"].histogram.data_points) == 2
+    assert "lat_bucket" not in metrics_of([*COMPLETE, *elsewhere[1:]]), "another target may differ"
+
+
 @pytest.mark.parametrize("bound", ["nan", "-Inf", "high", ""])
 def test_a_bound_that_bounds_nothing_stays_a_number_beside_its_histogram(bound: str) -> None:
     odd = ({**COMPLETE[0][0], "le": bound}, 3.0, T)
