@@ -7,6 +7,7 @@ import sys
 from services.collector import kernels
 from services.collector.assembly import Collector
 from services.collector.config import CollectorConfig
+from services.common.allocator import keep_large_blocks
 from services.common.auth import TokenTable
 from services.common.clickhouse import Database
 from services.common.clock import SystemClock
@@ -43,6 +44,7 @@ async def collect(settings: Settings) -> None:
 
 def main() -> int:
     """Entry point."""
+    keep_large_blocks()
     return run_service(collect, name="collector")
 
 
