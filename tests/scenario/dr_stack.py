@@ -1,7 +1,6 @@
 """Disaster recovery over real engines with small data in every table, for scenario tests."""
 
 import asyncio
-import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -13,7 +12,7 @@ from services.collector.pause import PauseGate
 from services.common.auth import Principal, Role, enter_principal
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
-from services.common.errors import Unavailable
+from services.common.errors import Aborted, Unavailable
 from services.common.log import NatsEngine
 from services.common.migrations import load_migrations, migrate
 from services.common.settings import ServerConfig
@@ -132,12 +131,24 @@ async def dr_stack(directory: Path, *, answer_s: float = 0.5, rows: bool = True)
 
 @asynccontextmanager
 async def working(parts: Parts) -> AsyncIterator[None]:
-    """Run the worker meanwhile, again when the log was away for a moment, as its process would."""
+    """Run the worker meanwhile, again when it lost the log or a race, as its process would.
+
+    Any other error of the worker ends the test at once: nobody would answer it any more.
+    """
+    user = asyncio.current_task()
+    assert user is not None
+    failures: list[BaseException] = []
 
     async def work() -> None:
         while True:
-            with contextlib.suppress(Unavailable):
+            try:
                 await parts.worker.run()
+            except (Aborted, Unavailable):
+                continue
+            except Exception as error:  # the test must see it, whatever it is
+                failures.append(error)
+                user.cancel()
+                return
 
     task = asyncio.create_task(work())
     try:
@@ -147,6 +158,8 @@ async def working(parts: Parts) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        if failures:
+            raise failures[0]
 
 
 @asynccontextmanager
