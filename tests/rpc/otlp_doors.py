@@ -31,6 +31,7 @@ from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
 from services.collector.otlp_http_protocol import HttpLimits
 from services.collector.otlp_http_server import HttpServer
 from services.collector.otlp_servicer import SERVICE_NAME, add_metrics_service
+from services.collector.rate import RateGate
 from services.collector.receive import ReceiveConfig, Receiver
 from services.collector.record import decode_record
 from services.collector.remote_write import PATH as WRITE_PATH
@@ -184,6 +185,7 @@ async def open_doors(
     body_timeout_s: float = 30.0,
     max_requests: int = 64,
     drain_s: float = 5.0,
+    rate: RateGate | None = None,
 ) -> AsyncIterator[Doors]:
     """Serve the three doors; requests are limited to MAX_REQUEST_BYTES."""
     clock, counters = SystemClock(), Counters()
@@ -195,6 +197,7 @@ async def open_doors(
         clock=clock,
         random_bytes=secrets.token_bytes,
         config=ReceiveConfig(max_request_bytes=MAX_REQUEST_BYTES),
+        rate=rate,
     )
     admission = Admission(AdmissionConfig(MEMORY_BYTES, max_requests), counters)
     authenticator, tokens = _credentials()

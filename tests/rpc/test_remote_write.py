@@ -11,7 +11,11 @@ import pytest
 import pytest_asyncio
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from services.collector.quota import Quota
+from services.collector.quota_memory import MemoryTokenBuckets
+from services.collector.rate import RateGate
 from services.collector.tallies import Tallies
+from services.common.clock import SystemClock
 from services.common.telemetry import Counters
 from tests.remote_write_requests import TARGET, V1, V1_TYPE, V2, V2_TYPE, add_native, classic, snap
 from tests.rpc.otlp_doors import MAX_REQUEST_BYTES, MEMORY_BYTES, Doors, open_doors
@@ -333,6 +337,23 @@ async def test_without_memory_the_sender_is_asked_to_come_back(doors: Doors) -> 
 
     assert refusal(response) == (503, "RECEIVER_MEMORY_FULL")
     assert (response.headers["retry-after"], written(response)) == ("2", (0, 0, 0))
+
+
+async def test_a_rate_that_is_used_up_is_429_with_a_delay() -> None:
+    clock, counters = SystemClock(), Counters()
+    quota = Quota(points_per_second=1)
+    async with open_doors(
+        rate=RateGate(MemoryTokenBuckets(clock), lambda _tenant: quota, clock, counters)
+    ) as doors:
+        answers = [await write(doors, good()) for _ in range(30)]
+
+        refused = [answer for answer in answers if answer.status_code != 204]
+        assert refused
+        assert len(await doors.logged()) == 30 - len(refused)
+        for answer in refused:
+            assert refusal(answer) == (429, "RATE_LIMIT")
+            assert int(answer.headers["retry-after"]) >= 1
+            assert written(answer) == (0, 0, 0)
 
 
 async def test_points_that_never_reach_the_receiver_are_counted_too() -> None:

@@ -5,7 +5,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
@@ -185,6 +185,7 @@ def histograms(draw: st.DrawFn) -> tuple[list[float], list[int]]:
     return bounds, counts
 
 
+@settings(deadline=None)
 @given(histograms(), st.randoms(use_true_random=False), st.integers(0, 14))
 def test_counts_are_preserved_whatever_the_order_and_whatever_is_missing(
     histogram: tuple[list[float], list[int]], rng: random.Random, missing: int

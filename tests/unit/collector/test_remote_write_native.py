@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
@@ -225,6 +225,7 @@ def test_gaps_of_all_histograms_together_have_a_cap() -> None:
         convert_request(Version.V1, request.raw())
 
 
+@settings(deadline=None)
 @given(
     st.integers(-4, 8),
     st.dictionaries(st.integers(-3000, 3000), st.integers(1, 2**40), max_size=30),
