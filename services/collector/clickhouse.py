@@ -23,7 +23,8 @@ _ATOMIC = {
 _OWNERS = """
 SELECT tenant, metric, series_id, any(identity_hash)
 FROM series
-WHERE tenant IN {tenants:Array(String)} AND metric IN {metrics:Array(String)} AND series_id IN {ids:Array(UInt64)}
+WHERE tenant IN {tenants:Array(String)} AND metric IN {metrics:Array(String)}
+  AND series_id IN {ids:Array(UInt64)}
 GROUP BY tenant, metric, series_id
 """
 _OWNERS_AT_ONCE = 2000
