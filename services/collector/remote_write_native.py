@@ -19,6 +19,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from services.collector.errors import RequestTooLarge
 from services.collector.remote_write_model import Loss
+from services.common.errors import InvalidArgument
 
 CUSTOM_BUCKETS = -53
 SCHEMAS = range(-4, 9)
@@ -32,11 +33,11 @@ _INT32 = range(-(1 << 31), 1 << 31)
 _Indexed: TypeAlias = list[tuple[int, int]]
 
 
-class Untranslatable(Exception):
+class Untranslatable(InvalidArgument):
     """A histogram that OTLP cannot say; `loss` is why."""
 
     def __init__(self, loss: Loss) -> None:
-        super().__init__(loss)
+        super().__init__("OTLP cannot say this histogram", reason=loss.value)
         self.loss = loss
 
 
