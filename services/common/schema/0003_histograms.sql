@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS histograms (
     start DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
     flags UInt32 CODEC(ZSTD(1)),
     bits UInt8 CODEC(ZSTD(1)),
-    batch UInt32 CODEC(DoubleDelta, ZSTD(1)),
+    batch UInt32 CODEC(DoubleDelta, ZSTD(1)) SETTINGS (min_compress_block_size = 4194304, max_compress_block_size = 4194304),
     keep_days UInt16 DEFAULT 30 CODEC(ZSTD(1)),
     count UInt64 CODEC(Delta(8), T64('bit'), ZSTD(1)),
     sum Nullable(Float64) CODEC(Delta(8), ZSTD(1)),

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS exemplars (
     start DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
     flags UInt32 CODEC(ZSTD(1)),
     bits UInt8 CODEC(ZSTD(1)),
-    batch UInt32 CODEC(DoubleDelta, ZSTD(1)),
+    batch UInt32 CODEC(DoubleDelta, ZSTD(1)) SETTINGS (min_compress_block_size = 4194304, max_compress_block_size = 4194304),
     keep_days UInt16 DEFAULT 30 CODEC(ZSTD(1)),
     point_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
     kind Enum8('none' = 0, 'int' = 1, 'double' = 2) CODEC(ZSTD(1)),
