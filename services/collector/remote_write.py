@@ -37,6 +37,10 @@ TRANSPORT = "remote_write"
 
 _SNAPPY_IS_LARGER = 8
 """Bodies go to a thread from this fraction of the size: they grow."""
+_MAX_BYTES = 16 << 20
+"""Of one request, decompressed, when OTLP's limit is not lower: its objects take a multiple."""
+_OBJECTS = 8
+"""How many times its bytes a request takes while it is converted."""
 _NOTHING = Elements()
 
 _log = logging.getLogger(__name__)
@@ -59,6 +63,7 @@ class RemoteWrite:
         self._admission = admission
         self._tallies = tallies
         self._config = config
+        self._limit = min(config.max_request_bytes, _MAX_BYTES)
         # A large request takes a multiple of its size as objects: one at a time.
         self._large = asyncio.Lock()
 
@@ -89,7 +94,7 @@ class RemoteWrite:
         """
         tenant = tenant_of(self._authenticator, head)
         check_snappy(head.content_encoding)
-        limit = self._config.max_request_bytes
+        limit = self._limit
         check_length(head.content_length or 0, limit)
         with self._admission.enter(TRANSPORT, head.content_length or 0) as held:
             body = await read_body(
@@ -110,7 +115,7 @@ class RemoteWrite:
         return written
 
     async def _converted(self, version: Version, body: bytes, held: Held) -> Conversion:
-        convert = partial(_convert, version, body, held, self._config.max_request_bytes)
+        convert = partial(_convert, version, body, held, self._limit)
         if len(body) * _SNAPPY_IS_LARGER < self._config.thread_from_bytes:
             return convert()
         async with self._large:
@@ -125,7 +130,8 @@ class RemoteWrite:
 
 
 def _convert(version: Version, body: bytes, held: Held, max_bytes: int) -> Conversion:
-    return convert_request(version, unsnap(body, max_bytes=max_bytes, pay=held.add))
+    raw = unsnap(body, max_bytes=max_bytes, pay=lambda size: held.add(_OBJECTS * size))
+    return convert_request(version, raw)
 
 
 def _check_method(head: RequestHead) -> None:

@@ -39,6 +39,7 @@ class Loss(StrEnum):
     METRIC_NAME_MISSING = "METRIC_NAME_MISSING"
     LABEL_NAME_EMPTY = "LABEL_NAME_EMPTY"
     LABEL_REPEATED = "LABEL_REPEATED"
+    LABELS_TOO_MANY = "LABELS_TOO_MANY"
     SYMBOL_UNKNOWN = "SYMBOL_UNKNOWN"
     """A reference leads past the end of the symbols, or a name has no value."""
     SERIES_EMPTY = "SERIES_EMPTY"

@@ -27,6 +27,8 @@ SCHEMAS = range(-4, 9)
 _RESET_HINT_GAUGE = 3
 _MAX_WIDTH = 4096
 """Sparse buckets become dense ones; wider than this, neighbours are merged first."""
+_MAX_BUCKETS = 1 << 16
+"""Of one sign, as sent; clients keep to hundreds."""
 _MAX_UINT64 = (1 << 64) - 1
 _INT32 = range(-(1 << 31), 1 << 31)
 
@@ -145,6 +147,8 @@ def _whole(count: float) -> int:
 
 def _indexed(spans: Sequence[Any], deltas: Sequence[int], floats: Sequence[float], message: Any) -> _Indexed:
     """The buckets that hold anything, by Prometheus' index, in order."""
+    if max(len(deltas), len(floats)) > _MAX_BUCKETS:
+        raise Untranslatable(Loss.NATIVE_HISTOGRAM_INVALID)
     given: Iterable[float] = floats if _is_float(message) else accumulate(deltas)
     counts = [_whole(count) for count in given]
     if sum(span.length for span in spans) != len(counts):

@@ -58,7 +58,7 @@ def convert_request(version: Version, body: bytes) -> Conversion:
 
     Raises:
         Undecodable: they are no message of that version.
-        RequestTooLarge: its native histograms would become too many buckets.
+        RequestTooLarge: it has too many elements, or its native histograms too many buckets.
     """
     request = read_request(version, body)
     target = _Target()

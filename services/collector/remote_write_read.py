@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from prometheus.write.v1 import write_pb2 as v1
 from prometheus.write.v2 import write_pb2 as v2
-from services.collector.errors import Undecodable
+from services.collector.errors import RequestTooLarge, Undecodable
 from services.collector.remote_write_model import (
     Elements,
     Example,
@@ -30,6 +30,11 @@ from services.collector.remote_write_model import (
 )
 
 _FAMILIES: dict[int, FamilyType] = {each.value: each for each in FamilyType}
+
+_MAX_ELEMENTS = 100_000
+"""Of one request: series, samples, histograms and exemplars; Prometheus sends 500 to 10 000 samples."""
+_MAX_LABELS = 1000
+"""Of one series. Both keep small: two bytes of a message can stand for hundreds of bytes of objects."""
 
 
 class Version(StrEnum):
@@ -53,6 +58,7 @@ def read_request(version: Version, raw: bytes) -> WriteRequest:
 
     Raises:
         Undecodable: they are no message of that version.
+        RequestTooLarge: more elements than one request may have.
     """
     message = v1.WriteRequest() if version is Version.V1 else v2.Request()
     try:
@@ -73,6 +79,21 @@ class _Reader:
         self.series: dict[Labels, Series] = {}
         self.sent = Elements()
         self.losses = Losses()
+        self._elements = 0
+
+    def count(self, elements: Elements) -> None:
+        """Count one more series with its elements.
+
+        Raises:
+            RequestTooLarge.
+        """
+        self.sent += elements
+        self._elements += 1 + elements.points + elements.exemplars
+        if self._elements > _MAX_ELEMENTS:
+            raise RequestTooLarge(
+                f"the request has more than {_MAX_ELEMENTS} series, samples, histograms and exemplars",
+                next_step="set max_samples_per_send to 10000 or less",
+            )
 
     def open(self, labels: Labels) -> Series:
         """The one series with these labels: senders may cut it into pieces, down to single samples."""
@@ -95,8 +116,8 @@ def _read_v1(message: v1.WriteRequest, reader: _Reader, *, empty: bool) -> None:
         raise _undecodable(f"the body holds nothing of a {Version.V1}")
     for one in message.timeseries:
         elements = Elements(len(one.samples), len(one.histograms), len(one.exemplars))
-        reader.sent += elements
-        labels = checked_labels([(pair.name, pair.value) for pair in one.labels], named=True)
+        reader.count(elements)
+        labels = _labels_v1(one.labels, named=True)
         if isinstance(labels, Loss):
             reader.losses.add(labels, elements)
             continue
@@ -104,8 +125,13 @@ def _read_v1(message: v1.WriteRequest, reader: _Reader, *, empty: bool) -> None:
         series.numbers += [Number(sample.value, sample.timestamp) for sample in one.samples]
         series.natives += [Native(each, each.timestamp) for each in one.histograms]
         for each in one.exemplars:
-            pairs = [(pair.name, pair.value) for pair in each.labels]
-            reader.example(series, checked_labels(pairs, named=False), each)
+            reader.example(series, _labels_v1(each.labels, named=False), each)
+
+
+def _labels_v1(labels: Sequence[v1.Label], *, named: bool) -> Labels | Loss:
+    if len(labels) > _MAX_LABELS:
+        return Loss.LABELS_TOO_MANY
+    return checked_labels([(pair.name, pair.value) for pair in labels], named=named)
 
 
 def _read_v2(message: v2.Request, reader: _Reader, *, empty: bool) -> None:
@@ -116,7 +142,7 @@ def _read_v2(message: v2.Request, reader: _Reader, *, empty: bool) -> None:
         raise _undecodable("the first of the symbols is not the empty string")
     for one in message.timeseries:
         elements = Elements(len(one.samples), len(one.histograms), len(one.exemplars))
-        reader.sent += elements
+        reader.count(elements)
         labels = _wrong_contents(elements) or _labels_v2(one, symbols)
         if isinstance(labels, Loss):
             reader.losses.add(labels, elements)
@@ -150,6 +176,8 @@ def _labels_v2(one: v2.TimeSeries, symbols: list[str]) -> Labels | Loss:
 
 
 def _referred(refs: Sequence[int], symbols: list[str], *, named: bool) -> Labels | Loss:
+    if len(refs) > 2 * _MAX_LABELS:
+        return Loss.LABELS_TOO_MANY
     if len(refs) % 2:
         return Loss.SYMBOL_UNKNOWN
     try:

@@ -161,6 +161,10 @@ LOST: dict[str, tuple[Loss, dict[str, Any]]] = {
             "positive_deltas": [1],
         },
     ),
+    "more buckets than any client has": (
+        Loss.NATIVE_HISTOGRAM_INVALID,
+        {"count_int": 70_000, "positive_spans": [(0, 70_000)], "positive_deltas": [1] + [0] * 69_999},
+    ),
     "more than 64 bits": (
         Loss.NATIVE_HISTOGRAM_INVALID,
         {"count_int": 1, "positive_spans": [(0, 3)], "positive_deltas": [2**63 - 1, 2**63 - 1, 2**63 - 1]},
