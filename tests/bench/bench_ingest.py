@@ -2,7 +2,8 @@
 
 NATS with a sync for every append, the embedded ClickHouse and the collector, each its own process, under
 load from separate processes (`ingest_load.py`), whose CPU is not counted. The clock of CPU runs until
-every acknowledged point is stored. A warm-up makes the series known first.
+every acknowledged point is stored. A warm-up makes the series known first. Rotel's agent, where it is
+installed, writes the exporter's stock table in the same engine, in the same run.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from tests.bench.processes import cpu_s, rss_mb
 from tests.bench.report import Row
+from tests.bench.rival_rotel import Rotel, agent
 from tests.collector_process import ROOT
 from tests.engines import EmbeddedClickHouse
 from tests.scenario.collector_stack import CollectorStack, collector_stack
@@ -37,6 +39,9 @@ class Load:
 
 LARGE = Load(points=2000, senders=4, exports=140, at_once=6)
 SMALL = Load(points=100, senders=40, exports=40, at_once=32)
+RIVAL = Load(points=2000, senders=4, exports=40, at_once=6)
+"""Less, since it takes longer; what is compared is CPU-seconds a point."""
+_IDLE_S = 8
 
 
 class Clients:
@@ -129,7 +134,49 @@ async def _ours(path: Path) -> list[Row]:
         return rows + await _measured("threenines, 100 points a request", stack, SMALL, None)
 
 
+async def _rival(path: Path, ours: float) -> list[Row]:
+    """Rotel on the same load, as far as it stores it in a given time."""
+    binary = agent()
+    if binary is None:
+        return [Row("Rotel: not here (uv pip install rotel); not compared", float("nan"), "")]
+    rotel = Rotel(binary, path)
+    await rotel.start()
+    clients = Clients(rotel.address, RIVAL)
+    try:
+        await asyncio.to_thread(clients.prepare, 0, RIVAL.exports)
+        spent = {one: cpu_s(pid) for one, pid in rotel.pids.items()}
+        sent = await asyncio.to_thread(clients.send)
+        acknowledged = round(sum(one["acknowledged"] for one in sent))
+        stored = await _stored_by(rotel, acknowledged)
+        spent = {one: cpu_s(pid) - spent[one] for one, pid in rotel.pids.items()}
+    finally:
+        await asyncio.to_thread(clients.stop)
+        await rotel.stop()
+    assert stored, rotel.log
+    rate = stored / sum(spent.values()) / MILLION
+    rows = [Row("Rotel to the exporter's stock table, 2000 points a request", rate, "M points/CPU-s")]
+    rows += [Row(f"  {one}", cpu / stored * MILLION, "CPU-s/M points") for one, cpu in spent.items()]
+    rows.append(Row("  points acknowledged", acknowledged / MILLION, "M points"))
+    rows.append(Row("  points stored", stored / MILLION, "M points"))
+    rows.append(Row("threenines : Rotel", ours / rate, "x"))
+    return rows
+
+
+async def _stored_by(rotel: Rotel, expected: int) -> int:
+    """Rows that Rotel has stored: all that it acknowledged, or what there is when nothing more comes."""
+    stored, idle = -1, 0
+    while idle < _IDLE_S:
+        before, stored = stored, await rotel.stored()
+        if stored >= expected:
+            break
+        idle = 0 if stored != before else idle + 1
+        await asyncio.sleep(1.0)
+    return stored
+
+
 def run() -> list[Row]:
-    """The figures of both sizes of requests."""
-    with tempfile.TemporaryDirectory(prefix="bench-ingest-") as path:
-        return asyncio.run(_ours(Path(path)))
+    """The figures of both sizes of requests, and Rotel's."""
+    with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name:
+        path = Path(name)
+        ours = asyncio.run(_ours(path / "ours"))
+        return ours + asyncio.run(_rival(path / "rival", ours[0].value))
