@@ -43,7 +43,7 @@ class CoalesceConfig:
     max_waiting_bytes: int = 256 << 20
     """Of all tenants' requests, from arrival to acknowledgement."""
     append_timeout_s: float = 5.0
-    thread_from_bytes: int = 64 << 10
+    thread_from_bytes: int = 512 << 10
     """Larger records are compressed beside the event loop."""
 
 

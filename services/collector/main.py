@@ -7,7 +7,7 @@ import sys
 from services.collector import kernels
 from services.collector.assembly import Collector
 from services.collector.config import CollectorConfig
-from services.common.allocator import keep_large_blocks
+from services.common.allocator import collect_rarely, keep_large_blocks
 from services.common.auth import TokenTable
 from services.common.clickhouse import Database
 from services.common.clock import SystemClock
@@ -35,6 +35,7 @@ async def collect(settings: Settings) -> None:
         )
         await feed.start()
         await warming
+        collect_rarely()
         await Collector(config, clock, engine, feed, tokens, database).serve()
     finally:
         await feed.stop()

@@ -54,7 +54,7 @@ class Verdict:
 
     def bitmap(self) -> bytes:
         """The refused points as bits, LSB first; empty when none is."""
-        return np.packbits(self.rejected, bitorder="little").tobytes() if self.rejected.any() else b""
+        return np.packbits(self.rejected, bitorder="little").tobytes() if self.rejected_count else b""
 
 
 def unpack_bitmap(bitmap: bytes, points: int) -> Bools:

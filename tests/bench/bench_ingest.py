@@ -15,6 +15,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.collector.decode import Decoder, fresh_secrets
+from tests.bench import payload
+from tests.bench.bench_decode import rate
 from tests.bench.processes import cpu_s, rss_mb
 from tests.bench.report import Row
 from tests.bench.rival_rotel import Rotel, agent
@@ -131,6 +134,10 @@ def stack_pids(stack: CollectorStack) -> dict[str, int]:
 async def _ours(path: Path) -> list[Row]:
     async with collector_stack(path) as stack:
         rows = await _measured("threenines, 2000 points a request", stack, LARGE, DUTY_POINTS)
+        # Neighbours on the same cores slow everything down: this tells by how much, beside bench_decode.
+        requests = [payload.numbers(2000, export=export) for export in range(8)]
+        alone = await asyncio.to_thread(rate, Decoder(fresh_secrets()).decode, requests, 2000)
+        rows.append(Row("  the decode kernel alone, right after it", alone, "M points/CPU-s"))
         return rows + await _measured("threenines, 100 points a request", stack, SMALL, None)
 
 
