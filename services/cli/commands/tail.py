@@ -15,7 +15,6 @@ from services.cli import options
 from services.cli.failures import told_to_people
 from services.cli.point_text import lines_of
 from services.collector.record import decode_record
-from services.collector.validate import unpack_bitmap
 from services.common.clock import SystemClock
 from services.common.log import connect_nats
 from services.common.log_port import Log
@@ -58,6 +57,9 @@ async def arriving(log: Log, tenant: str, *, metric: str = "", from_seq: int) ->
     Raises:
         Unavailable: the log does not answer.
     """
+    # Not at the top: every other command would pay for importing Numba.
+    from services.collector.validate import unpack_bitmap
+
     subject = f"otlp.0.{tenant}"
     while True:
         for entry in await log.read(OTLP, from_seq, wait_s=_WAIT_S):
