@@ -20,7 +20,7 @@ from services.collector.ports import TableBlock, TableColumn
 from services.collector.write_columns import COLUMN_TYPES
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
-from services.common.native_columns import CodedStrings
+from services.common.native_columns import CodedStrings, NumpyArray
 from tests.bench.exporter_tables import GAUGE_TABLE, gauge_rows_from_points
 from tests.bench.report import Row
 from tests.bench.storage_data import KINDS, Samples, samples
@@ -37,7 +37,7 @@ def blocks(data: Samples) -> list[TableBlock]:
     for part in range(_PARTS):
         rows = np.flatnonzero((np.arange(len(data.series)) // 250) % _PARTS == part)
         count = len(rows)
-        columns = {
+        columns: dict[str, NumpyArray] = {
             "metric_id": np.full(count, metric_id("bench"), np.uint32),
             "series_id": ids[data.series[rows]],
             "ts": data.ts_ms[rows],

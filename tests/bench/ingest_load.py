@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import numpy as np
@@ -57,7 +58,7 @@ async def send(address: str, requests: list[bytes], points: int, at_once: int) -
     """Send all, `at_once` at a time; a refused or failed request counts none of its points."""
     options = [("grpc.max_send_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.aio.insecure_channel(address, options) for _ in range(_CHANNELS)]
-    calls = itertools.cycle([channel.unary_unary(EXPORT) for channel in channels])
+    calls: Iterator[Any] = itertools.cycle([channel.unary_unary(EXPORT) for channel in channels])
     waiting: Iterator[bytes] = iter(requests)
     latencies: list[float] = []
     refused = 0

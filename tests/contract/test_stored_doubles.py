@@ -11,7 +11,7 @@ from services.collector.model import MS_IN_DAY
 from services.collector.ports import TableBlock, TableColumn
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
-from services.common.native_columns import CodedStrings
+from services.common.native_columns import CodedStrings, NumpyArray
 from tests.engines_given import clickhouse_server
 
 _SPECIAL = (
@@ -34,7 +34,7 @@ async def test_doubles_are_stored_bit_for_bit(tmp_path: Path) -> None:
         )
     )
     count, now_ms = len(bits), time.time_ns() // 10**6 // MS_IN_DAY * MS_IN_DAY
-    columns = {
+    columns: dict[str, tuple[str, NumpyArray]] = {
         "metric_id": ("UInt32", np.zeros(count, np.uint32)),
         "series_id": ("UInt64", np.arange(count, dtype=np.uint64)),
         "ts": ("DateTime64(3, 'UTC')", np.full(count, now_ms)),
