@@ -4,6 +4,7 @@ The adapter between the CONFIG stream's documents and `policy.py`. A tenant with
 rules of its own gets the shipped ones for each availability objective.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from services.common.config_feed import ConfigFeed
 from services.common.documents import Kind
 from services.common.documents_alerting import BurnRateRule, OutageRule, ReceiverSpec
 from services.common.documents_contract import AvailabilityObjective, ContractSpec
+
+_log = logging.getLogger(__name__)
 
 _PLATFORM_PREFIX = "platform/"
 
@@ -47,6 +50,7 @@ class ConfigCatalog:
         self._secrets = secrets
         self._made_for = -1
         self._made: dict[str, _TenantRules] = {}
+        self._missed: set[tuple[str, str]] = set()
 
     @property
     def version(self) -> int:
@@ -78,11 +82,19 @@ class ConfigCatalog:
         return (*own, *platform)
 
     def _receiver(self, receiver_id: str, name: str, spec: ReceiverSpec) -> Receiver:
-        headers = {
-            header: self._secrets[variable]
-            for header, variable in spec.headers_from_env.items()
-            if variable in self._secrets
-        }
+        headers = {}
+        for header, variable in spec.headers_from_env.items():
+            if variable in self._secrets:
+                headers[header] = self._secrets[variable]
+            elif (receiver_id, variable) not in self._missed:
+                # Sent without it all the same: an alert that may be refused is better than none.
+                self._missed.add((receiver_id, variable))
+                _log.error(
+                    "receiver %s: header %s is not sent, as the environment of alerting has no %s",
+                    receiver_id,
+                    header,
+                    variable,
+                )
         return Receiver(receiver_id, name, spec.url, spec.send_resolved, headers)
 
     def _current(self) -> Mapping[str, _TenantRules]:

@@ -123,8 +123,12 @@ class Supervisor:
                 await asyncio.wait_for(stop.wait(), timeout=_WATCH_S)
 
     async def stop(self) -> None:
-        """Drain the services, then the engines; no process is left behind."""
-        await asyncio.gather(*(child.stop() for child in self.services))
+        """Drain the services, then the engines; no process is left behind.
+
+        The collector, first in the plan, goes last of the services: the others send it their own metrics.
+        """
+        await asyncio.gather(*(child.stop() for child in self.services[1:]))
+        await asyncio.gather(*(child.stop() for child in self.services[:1]))
         await asyncio.gather(*(child.stop() for child in self.engines))
         for task in self._tasks:
             task.cancel()

@@ -96,6 +96,19 @@ async def test_a_contract_alone_brings_the_shipped_rules(configured: Configured)
     assert configured.catalog.tenants() == {"acme"}
 
 
+async def test_a_header_whose_variable_is_not_set_is_told_once_and_the_receiver_stays(
+    configured: Configured, caplog: pytest.LogCaptureFixture
+) -> None:
+    await configured.apply(CONTRACT)
+    catalog = ConfigCatalog(configured.feed, {})
+
+    for _ in range(3):
+        assert [receiver.headers for receiver in catalog.receivers("acme")] == [{}, {}]
+    told = [record.getMessage() for record in caplog.records if "HOOK_AUTH" in record.getMessage()]
+    assert len(told) == 1
+    assert "Authorization" in told[0]
+
+
 async def test_rules_of_its_own_take_the_place_of_the_shipped_ones(configured: Configured) -> None:
     await configured.apply(CONTRACT)
     before = configured.catalog.version
