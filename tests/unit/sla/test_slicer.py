@@ -77,9 +77,11 @@ class Region:
         """Run both until something holds."""
         tasks = [asyncio.create_task(self.slicer.run()), asyncio.create_task(self.storer.run())]
         try:
-            for _ in range(2_000):
-                await asyncio.sleep(0)
-                self.clock.advance(0.05)
+            for _ in range(10_000):
+                # The slicer computes in threads: those need real time, and a told clock that ran away
+                # meanwhile would end its lease.
+                await asyncio.sleep(0.001)
+                self.clock.advance(0.01)
                 if await until():
                     return
                 for task in tasks:
