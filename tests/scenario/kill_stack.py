@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import time
 from collections.abc import AsyncIterator
@@ -23,6 +24,10 @@ from tests.scenario.insert_relay import InsertRelay
 from tests.scenario.ledger import Load
 
 REGION = "local"
+KILLS = int(os.environ.get("THREENINES_KILLS", "5"))
+"""Of each process by each test."""
+KILLS_TIMEOUT_S = 300 + 60 * KILLS
+_WAITS = 0.75
 
 
 @dataclass
@@ -96,3 +101,21 @@ async def kill_stack(
         await asyncio.to_thread(clickhouse.stop)
         await engine.close()
         await nats.stop()
+
+
+async def random_moment(load: Load, rng: random.Random) -> None:
+    """Some moment at which requests are being acknowledged."""
+    await load.more()
+    await asyncio.sleep(rng.uniform(0, 1.2))
+
+
+async def recovered(stack: KillStack, rng: random.Random) -> None:
+    """Wait until all is stored, or (one time in four) do not: the next kill meets the recovery."""
+    if rng.random() < _WAITS:
+        await stack.caught_up()
+
+
+async def drained(stack: KillStack, load: Load, what: str, *, kills: int = KILLS) -> None:
+    """Wait until all is stored, and compare it with what was promised."""
+    await stack.caught_up()
+    (await load.ledger.check(stack.database)).tell(f"{kills} {what}")

@@ -6,7 +6,9 @@ whole rows with what the store holds. It shares no code with the collector.
 """
 
 import asyncio
+import os
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -47,13 +49,15 @@ class LoadLedger:
     failed_at: list[float] = field(default_factory=list)
     """Monotonic seconds of every failed Export."""
 
-    async def check(self, database: Database) -> None:
+    async def check(self, database: Database) -> "Reckoning":
         """Every acknowledged row is stored once, an uncertain one at most once, and nothing else."""
         promised, uncertain = _rows(self.acknowledged), _rows(self.uncertain)
         wrong: list[str] = []
+        reckoning = Reckoning()
         for table in TABLES:
             known, open_ = promised[table], uncertain[table]
             stored = Counter(map(repr, await stored_rows(database, table)))
+            reckoning.add(known, open_, stored)
             found = {
                 "missing": known - stored,
                 "doubled": Counter({row: count for row, count in stored.items() if count > 1}),
@@ -64,9 +68,35 @@ class LoadLedger:
                 for what, rows in found.items()
                 if rows
             ]
-        assert not wrong, "\n".join(wrong)
+        assert not wrong, f"{reckoning}\n" + "\n".join(wrong)
         types = Counter(row.split("'")[3].split(".")[0] for table in TABLES[:4] for row in promised[table])
         assert set(types) == set(POINT_TYPES), f"acknowledged points by type: {types}"
+        return reckoning
+
+
+@dataclass
+class Reckoning:
+    """Rows of all tables, exemplars among them: what was promised against what is there."""
+
+    acknowledged: int = 0
+    stored: int = 0
+    """Of those acknowledged, each counted once."""
+    missing: int = 0
+    doubled: int = 0
+    unpromised: int = 0
+    """Stored of requests whose client gave up: they may be there, once."""
+
+    def add(self, known: Counter[str], uncertain: Counter[str], stored: Counter[str]) -> None:
+        """Count one table."""
+        self.acknowledged += known.total()
+        self.stored += sum(row in stored for row in known)
+        self.missing += sum(row not in stored for row in known)
+        self.doubled += stored.total() - len(stored)
+        self.unpromised += sum(row in stored for row in uncertain)
+
+    def tell(self, what: str) -> None:
+        """Say it where people look for it: a run with `-s`, or the report of a failure."""
+        sys.stdout.write(f"\n{what}: {self}\n")
 
 
 def _rows(requests: list[bytes]) -> dict[str, Counter[str]]:
@@ -166,10 +196,11 @@ class Load:
 
 @contextmanager
 def seeded() -> Iterator[random.Random]:
-    """Randomness whose seed a failure names; pytest's own seed brings the same one back."""
-    seed = random.getrandbits(32)
+    """Randomness whose seed is said; THREENINES_SEED (or pytest's own seed) brings the same one back."""
+    seed = int(os.environ.get("THREENINES_SEED") or random.getrandbits(32))
+    sys.stdout.write(f"\nrandom moments: THREENINES_SEED={seed}\n")
     try:
         yield random.Random(seed)
     except BaseException as err:
-        err.add_note(f"random moments came from seed {seed}")
+        err.add_note(f"random moments came from THREENINES_SEED={seed}")
         raise
