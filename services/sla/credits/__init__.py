@@ -1,0 +1,1 @@
+"""Service credits: what a contract pays back for a missed objective, with the sentences that explain it."""
