@@ -12,6 +12,19 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from services.sla.credits.model import CreditTerms
+from services.sla.methods.model import Method, RequestRatio, Signal
+from services.sla.terms import CompositeMode as CompositeMode
+from services.sla.terms import CompositeTerms as CompositeTerms
+from services.sla.terms import Effect as Effect
+from services.sla.terms import IncidentClock as IncidentClock
+from services.sla.terms import IncidentTerms as IncidentTerms
+from services.sla.terms import IncidentUntil as IncidentUntil
+from services.sla.terms import Reading as Reading
+from services.sla.terms import ReportTerms as ReportTerms
+from services.sla.terms import ServiceHours as ServiceHours
+from services.sla.windows import Calendar, Rolling
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -23,6 +36,9 @@ class ObjectiveKind(StrEnum):
 
     AVAILABILITY = "availability"
     LATENCY = "latency"
+    INCIDENT_RESOLUTION = "incident_resolution"
+    DATA_AVAILABILITY = "data_availability"
+    COMPOSITE = "composite"
 
 
 class NoData(StrEnum):
@@ -50,12 +66,21 @@ class DistributionKind(IntEnum):
     EXPLICIT = 2
 
 
+REQUEST_RATIO = RequestRatio()
+OWN_WINDOW = Rolling(0)
+"""Stands for `Rolling(window_ms)` when an Objective is made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
     """One promise of one contract, with what its slices are computed from.
 
-    good_share: the share of requests that must be good; for latency the quantile.
+    good_share: the share of requests that must be good; for latency the quantile, for incidents the share
+        of them that must be in time.
+    window_ms: length of `window`; for calendar periods a nominal one (a month is 30 days).
     threshold_s: seconds that the quantile must stay below; latency only.
+    notice_ms: maintenance that is announced later than this before its start does not count.
+    from_ms, until_ms: the version's terms hold in [from, until); None: no end is known.
     """
 
     tenant: str
@@ -74,6 +99,26 @@ class Objective:
     no_data: NoData = NoData.EXCLUDE
     coverage_floor: Fraction = Fraction(9, 10)
     time_zone: str = "UTC"
+    window: Rolling | Calendar = OWN_WINDOW
+    method: Method = REQUEST_RATIO
+    signal: Signal = None
+    reading: Reading = Reading.MERGED
+    effect: Effect = Effect.DROP
+    notice_ms: int = 0
+    incident: IncidentTerms | None = None
+    composite: CompositeTerms | None = None
+    contract_version: int = 0
+    from_ms: int = 0
+    until_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.window == OWN_WINDOW:
+            object.__setattr__(self, "window", Rolling(self.window_ms))
+
+    @property
+    def from_requests(self) -> bool:
+        """Whether its slices come from the request histograms of `metric`."""
+        return self.kind in (ObjectiveKind.AVAILABILITY, ObjectiveKind.LATENCY) and self.signal is None
 
     @property
     def key(self) -> str:
@@ -83,7 +128,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One contract in its present version."""
+    """One contract in one version, whose terms hold in [effective_from_ms, until_ms)."""
 
     tenant: str
     name: str
@@ -91,6 +136,10 @@ class Contract:
     time_zone: str
     effective_from_ms: int
     objectives: tuple[Objective, ...]
+    until_ms: int | None = None
+    credits: CreditTerms | None = None
+    reports: ReportTerms | None = None
+    hours: ServiceHours | None = None
 
 
 @dataclass(frozen=True, slots=True)
