@@ -247,7 +247,7 @@ def _budget(budget: Budget) -> sla_pb2.Budget:
         total_count=budget.total,
         consumed_count=budget.consumed,
         remaining_count=budget.remaining,
-        remaining_ratio=budget.remaining_ratio,
+        remaining_ratio=float(budget.remaining_ratio),
         frozen=budget.frozen,
         any_failure_breaches=budget.any_failure_breaches,
     )

@@ -7,6 +7,8 @@ from services.sla.model import NoData, Verdict
 
 _STEP = 1000
 """Steps of a percent that are displayed: three decimals."""
+_FINE = 10**9
+"""Steps of a percent in sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Budget:
 
     total: int
     consumed: int
-    remaining_ratio: float
+    remaining_ratio: Fraction
     frozen: bool
     any_failure_breaches: bool
 
@@ -96,7 +98,7 @@ def worst(verdicts: list[Verdict]) -> Verdict:
 def request_budget(bad: int, total: int, target: Fraction, *, frozen: bool) -> Budget:
     """What may fail of `total` requests."""
     exact = (1 - target) * total
-    left = float(1 - Fraction(bad) / exact) if exact else 0.0
+    left = 1 - bad * Fraction(exact.denominator, exact.numerator) if exact else Fraction(0)
     return Budget(
         total=exact.numerator // exact.denominator,
         consumed=bad,
@@ -116,3 +118,11 @@ def displayed_percent(share: Fraction | None, *, flawless: bool) -> str:
             return "100"
         steps = 100 * _STEP - 1
     return f"{steps // _STEP}.{steps % _STEP:03d}"
+
+
+def percent_of(share: Fraction) -> str:
+    """A percent for sentences: all of its decimals up to nine, floored beyond them, no zeros at the end."""
+    steps = share.numerator * 100 * _FINE // share.denominator
+    sign, steps = ("-", -steps) if steps < 0 else ("", steps)
+    whole, rest = divmod(steps, _FINE)
+    return f"{sign}{whole}.{rest:09d}".rstrip("0").rstrip(".")
