@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from services.sla.kernels import explicit, exponential, quantile
+from services.sla.kernels import explicit, exponential, merging, quantile
 from services.sla.model import Distribution, DistributionKind, Ints
 
 WIDEST = 320
@@ -64,10 +64,7 @@ def merge_exponential_columns(
     scale: Ints, offset: Ints, zero_count: int, at: Ints, counts: Ints
 ) -> Distribution:
     """The sum of many exponential histograms that lie in columns, as `model.Rows` describes them."""
-    to_scale, to_offset, length = exponential.merge_shape(scale, offset, at, counts, WIDEST)
-    out = np.zeros(length, np.int64)
-    if length:
-        exponential.merge(scale, offset, at, counts, to_scale, to_offset, out)
+    to_scale, to_offset, out = merging.merge_all(scale, offset, at, counts, WIDEST)
     return exponential_distribution(to_scale, to_offset, zero_count, out)
 
 

@@ -6,7 +6,17 @@ services, engines or time zones.
 
 import numpy as np
 
-from services.sla.kernels import burn, coverage, explicit, exponential, increase, quantile, spread, window
+from services.sla.kernels import (
+    burn,
+    coverage,
+    explicit,
+    exponential,
+    increase,
+    merging,
+    quantile,
+    spread,
+    window,
+)
 
 _ONE = (0, 10)
 
@@ -34,8 +44,7 @@ def warm() -> None:
     exponential.slice_shapes(one, ten, shape, at, counts, two, 320, slices)
     exponential.slice_counts(one, ten, shape, at, counts, two, slices, one.copy())
     exponential.lower_bound(0, 0)
-    exponential.merge_shape(one, one, at, counts, 320)
-    exponential.merge(one, one, at, counts, 0, 0, one.copy())
+    merging.merge_all(one, one, at, counts, 320)
     explicit.buckets_fell(one, table, flag)
     explicit.increments(table, one - 1, table.copy())
     explicit.slice_counts(one, ten, table, 0, 10, table.copy())
