@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
+JS_CLIENT := tests/clients/js
+NODE_STAMP := $(JS_CLIENT)/node_modules/.package-lock.json
 UV = $(BIN)/uv --quiet
 # One more process of tests than this machine has cores, as they wait for leases and outages half of
 # their time; a file stays in one process, so its engines start once.
@@ -22,12 +24,12 @@ export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up warm test test-containers lint type protos protos-check bench clean
+.PHONY: help setup node-clients lock demo up warm test test-containers lint type protos protos-check bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## Make .venv from requirements.lock (hashes checked)
+setup: $(STAMP) node-clients ## Make .venv from requirements.lock (hashes checked)
 $(STAMP): $(VENV)/.synced pyproject.toml
 	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -39,6 +41,14 @@ $(VENV)/.synced: requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock
 	@touch $@
+
+# A client under test, nothing that the services need: without node, npm or a registry its test says
+# that it was skipped, and everything else goes on.
+node-clients: ## Install the OpenTelemetry SDK for JavaScript for its test, where node and npm are
+	@if ! { command -v node && command -v npm; } >/dev/null; then echo "no node and npm: the test of the JavaScript SDK is skipped"; \
+	elif [ ! $(NODE_STAMP) -nt $(JS_CLIENT)/package-lock.json ]; then \
+	  npm ci --prefix $(JS_CLIENT) --ignore-scripts --no-fund --no-audit --loglevel=error --fetch-retries=1 --fetch-timeout=60000 \
+	  && touch $(NODE_STAMP) || echo "npm cannot install: the test of the JavaScript SDK is skipped"; fi
 
 lock: ## Write requirements.lock again from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --extra embedded --extra containers --universal \
@@ -77,4 +87,4 @@ bench: setup ## Ratios against rivals and naive versions
 	$(BIN)/python -m tests.bench
 
 clean: ## Remove .venv, caches and demo data
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .threenines demo-data
+	rm -rf $(VENV) $(JS_CLIENT)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .threenines demo-data
