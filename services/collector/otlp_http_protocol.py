@@ -51,7 +51,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.parser = self._requests  # type: ignore[assignment]  # it has what is used of the other
         self._deadline: TimerHandle | None = None
         self._in_head = True
-        self._heads = 0
+        self._heads = self._ends = 0
         self._head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -69,9 +69,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; the parser says nothing of a header line before its end, so bytes are counted."""
-        heads = self._heads
+        before = self._heads, self._ends
         super().data_received(data)
-        if self._in_head and heads == self._heads:
+        # Data that ends a body belongs to the body: what it begins of the next head is counted from then on.
+        if self._in_head and before == (self._heads, self._ends):
             self._head_bytes += len(data)
             if self._head_bytes > _MAX_HEAD_BYTES and not self.transport.is_closing():
                 self.send_400_response("The head of the request is too large.")
@@ -103,6 +104,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def end_message(self) -> None:
         """Its end."""
         self._in_head = True
+        self._ends += 1
         self._stop_deadline()
         super().on_message_complete()
 

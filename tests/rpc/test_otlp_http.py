@@ -260,6 +260,18 @@ async def test_requests_that_come_in_one_go_are_answered_in_order(doors: Doors) 
         assert [(await read_answer(reader))[0] for _ in bodies] == [200, 400, 200]
 
 
+async def test_the_end_of_a_large_body_is_not_taken_for_a_head(doors: Doors) -> None:
+    body = raw_request(8, 6000)
+    assert len(body) > 1 << 17, "its last piece is larger than a head may be"
+    async with connection(doors) as (reader, writer):
+        for _ in range(2):
+            writer.write(head_of(doors, f"Content-Length: {len(body)}"))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+            writer.write(body)
+            assert (await read_answer(reader))[0] == 200
+
+
 async def test_a_body_may_come_in_chunks_and_is_cut_off_at_the_limit(doors: Doors) -> None:
     async def parts(body: bytes) -> AsyncIterator[bytes]:
         for start in range(0, len(body), 10_000):
