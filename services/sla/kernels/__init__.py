@@ -9,9 +9,11 @@ import numpy as np
 from services.sla.kernels import (
     burn,
     coverage,
+    edges,
     explicit,
     exponential,
     increase,
+    intervals,
     merging,
     quantile,
     spread,
@@ -53,6 +55,20 @@ def warm() -> None:
     quantile.explicit_quantile(bounds, np.ones(2, np.int64), 1)
     quantile.exponential_share(0, 0, 0, counts, 2.0)
     quantile.explicit_share(bounds, np.ones(2, np.int64), 2.0)
+    pair = at.reshape(1, 2)
+    edges.spread_edges(one, ten, counts, two, one.copy())
+    edges.spread_explicit(one, ten, table, two, table.copy())
+    edges.kept(two, pair)
+    edges.grid(0, 10, 1)
+    exponential.piece_shapes(one, ten, shape, at, counts, two, 320, slices)
+    exponential.piece_counts(one, ten, shape, at, counts, two, slices, one.copy())
+    intervals.normalise(one, ten)
+    intervals.union(pair, pair)
+    intervals.intersection(pair, pair)
+    intervals.difference(pair, pair)
+    intervals.clip(pair, 0, 1)
+    intervals.length(pair)
+    intervals.lengths(pair, two, one.copy())
     coverage.learn_intervals(one, ten, 100, 60, one.copy())
     coverage.covered_from(one, ten, one, ten.copy())
     coverage.union_lengths(one, ten, 0, 10, one.copy())

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.sla.kernels._jit import kernel
+from services.sla.kernels.edges import grid, spread_explicit
 from services.sla.kernels.increase import FROM_ZERO, NOTHING
-from services.sla.kernels.spread import first_slice, last_slice, share
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -43,15 +43,7 @@ def increments(counts: Ints, prev: Ints, out: Ints) -> None:
 @kernel
 def slice_counts(start: Ints, end: Ints, counts: Ints, origin: int, width: int, out: Ints) -> None:
     """Add the shares of every interval (start, end] to the slices; out is (slices, buckets)."""
-    slices = out.shape[0]
-    for i in range(len(start)):
-        first = max(0, first_slice(start[i], end[i], origin, width))
-        last = min(slices - 1, last_slice(end[i], origin, width))
-        for k in range(first, last + 1):
-            a = origin + k * width
-            for j in range(counts.shape[1]):
-                if counts[i, j] != 0:
-                    out[k, j] += share(counts[i, j], start[i], end[i], a, a + width)
+    spread_explicit(start, end, counts, grid(origin, width, out.shape[0]), out)
 
 
 @kernel

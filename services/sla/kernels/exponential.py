@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.sla.kernels._jit import kernel
+from services.sla.kernels.edges import grid as grid_edges
+from services.sla.kernels.edges import pieces
 from services.sla.kernels.increase import NOTHING
-from services.sla.kernels.spread import first_slice, last_slice, share
+from services.sla.kernels.spread import share
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -166,25 +168,41 @@ def fit(low: int, high: int, widest: int) -> int:
 def slice_shapes(
     start: Ints, end: Ints, shape: Ints, at: Ints, counts: Ints, grid: Ints, widest: int, out: Ints
 ) -> None:
-    """Scale, offset and length of the distribution of each slice; out is (3, slices).
+    """`piece_shapes` for slices of one width; `grid` is (origin, width) in ms."""
+    edges = grid_edges(grid[0], grid[1], out.shape[1])
+    piece_shapes(start, end, shape, at, counts, edges, widest, out)
 
-    `grid` is (origin, width) in ms; rows are intervals (start, end] with bucket increments as `increments`
-    gives them. Only buckets that have a share in a slice decide about it, so the result depends on
-    nothing but what is in the slice. Scale = the lowest of those, lowered until `widest` buckets hold it.
+
+@kernel
+def slice_counts(
+    start: Ints, end: Ints, shape: Ints, at: Ints, counts: Ints, grid: Ints, slices: Ints, out: Ints
+) -> None:
+    """`piece_counts` for slices of one width; `slices` comes from `slice_shapes`."""
+    edges = grid_edges(grid[0], grid[1], slices.shape[1])
+    piece_counts(start, end, shape, at, counts, edges, slices, out)
+
+
+@kernel
+def piece_shapes(
+    start: Ints, end: Ints, shape: Ints, at: Ints, counts: Ints, edges: Ints, widest: int, out: Ints
+) -> None:
+    """Scale, offset and length of the distribution of each piece (edges[k], edges[k+1]]; out is (3, pieces).
+
+    Rows are intervals (start, end] with bucket increments as `increments` gives them. Only buckets that
+    have a share in a piece decide about it, so the result depends on nothing but what is in the piece.
+    Scale = the lowest of those, lowered until `widest` buckets hold it.
     """
-    slices = out.shape[1]
-    high = np.zeros(slices, np.int64)
+    total = out.shape[1]
+    high = np.zeros(total, np.int64)
     out[0, :] = _NO_SCALE
     out[1, :] = 0
     out[2, :] = 0
     for step in range(2):
         for i in range(len(start)):
-            first = max(0, first_slice(start[i], end[i], grid[0], grid[1]))
-            last = min(slices - 1, last_slice(end[i], grid[0], grid[1]))
+            first, last = pieces(start[i], end[i], edges)
             for k in range(first, last + 1):
-                a = grid[0] + k * grid[1]
                 for m in range(at[i], at[i + 1]):
-                    if share(counts[m], start[i], end[i], a, a + grid[1]) == 0:
+                    if share(counts[m], start[i], end[i], edges[k], edges[k + 1]) == 0:
                         continue
                     if step == 0:
                         out[0, k] = min(out[0, k], shape[0, i])
@@ -196,7 +214,7 @@ def slice_shapes(
                         out[2, k] = 1
                     out[1, k] = min(out[1, k], index)
                     high[k] = max(high[k], index)
-    for k in range(slices):
+    for k in range(total):
         if out[2, k] == 0:
             out[0, k] = 0
             continue
@@ -207,27 +225,25 @@ def slice_shapes(
 
 
 @kernel
-def slice_counts(
-    start: Ints, end: Ints, shape: Ints, at: Ints, counts: Ints, grid: Ints, slices: Ints, out: Ints
+def piece_counts(
+    start: Ints, end: Ints, shape: Ints, at: Ints, counts: Ints, edges: Ints, shapes: Ints, out: Ints
 ) -> None:
-    """Fill `out` (zeroed) with the buckets of every slice; `slices` comes from `slice_shapes`.
+    """Fill `out` (zeroed) with the buckets of every piece; `shapes` comes from `piece_shapes`.
 
-    The buckets of slice k are the slices[2, k] elements behind those of the slices before it.
+    The buckets of piece k are the shapes[2, k] elements behind those of the pieces before it.
     """
-    total = slices.shape[1]
+    total = shapes.shape[1]
     place = np.zeros(total + 1, np.int64)
     for k in range(total):
-        place[k + 1] = place[k] + slices[2, k]
+        place[k + 1] = place[k] + shapes[2, k]
     for i in range(len(start)):
-        first = max(0, first_slice(start[i], end[i], grid[0], grid[1]))
-        last = min(total - 1, last_slice(end[i], grid[0], grid[1]))
+        first, last = pieces(start[i], end[i], edges)
         for k in range(first, last + 1):
-            a = grid[0] + k * grid[1]
             for m in range(at[i], at[i + 1]):
-                n = share(counts[m], start[i], end[i], a, a + grid[1])
+                n = share(counts[m], start[i], end[i], edges[k], edges[k + 1])
                 if n != 0:
-                    index = down(shape[1, i] + m - at[i], shape[0, i] - slices[0, k])
-                    out[place[k] + index - slices[1, k]] += n
+                    index = down(shape[1, i] + m - at[i], shape[0, i] - shapes[0, k])
+                    out[place[k] + index - shapes[1, k]] += n
 
 
 @kernel

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from itertools import pairwise
 from math import floor
 
 
@@ -79,3 +80,20 @@ def nearest_rank(values: Sequence[float], q: Fraction) -> float:
     """The sample of rank ceil(q * n)."""
     rank = -((-q.numerator * len(values)) // q.denominator)
     return sorted(values)[rank - 1]
+
+
+def spread_edges(rows: Sequence[tuple[int, int, int]], edges: Sequence[int]) -> list[int]:
+    """Sum of shares for each piece (edges[k], edges[k+1]]; rows are (start, end, n)."""
+    return [sum(share(n, s, e, a, b) for s, e, n in rows) for a, b in pairwise(edges)]
+
+
+def instants(intervals: Sequence[tuple[int, int]]) -> set[int]:
+    """The whole units of time in any of the half-open intervals."""
+    return {t for s, e in intervals for t in range(s, e)}
+
+
+def runs(times: set[int]) -> list[list[int]]:
+    """A set of units of time as the fewest half-open intervals, in order."""
+    starts = sorted(t for t in times if t - 1 not in times)
+    ends = sorted(t + 1 for t in times if t + 1 not in times)
+    return [list(pair) for pair in zip(starts, ends, strict=True)]

@@ -13,6 +13,7 @@ from services.sla.kernels import burn, exponential, spread, window
 INSIDE = {
     *("down", "fit", "first_slice", "last_slice", "share", "mul_div"),
     *("bucket_of_rank", "index_of", "_power"),
+    *("below", "pieces", "before"),
     *("merge_shape", "merge", "reaches", "accumulate", "fold"),
 }
 """Only called by other kernels, which are compiled with them."""
