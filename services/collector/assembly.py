@@ -5,29 +5,26 @@ import contextlib
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 
-from services.collector.admission import Admission
 from services.collector.clickhouse import ClickHousePointStore
 from services.collector.clickhouse_read import ClickHouseReader
 from services.collector.config import CollectorConfig
-from services.collector.http_routes import HttpRoutes
+from services.collector.doors import Doors
+from services.collector.kept_records import KeptRecords
 from services.collector.list_series import SeriesLister
-from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
-from services.collector.otlp_http_server import HttpLimits, HttpServer
 from services.collector.otlp_servicer import SERVICE_NAME as OTLP_SERVICE
-from services.collector.otlp_servicer import add_metrics_service
 from services.collector.own_metrics import OwnGauges
 from services.collector.pause import PauseGate
-from services.collector.quota_gates import Quotas
-from services.collector.receive import Receiver
-from services.collector.remote_write import PATH as REMOTE_WRITE_PATH
-from services.collector.remote_write import RemoteWrite
+from services.collector.quota_gates import Gates, Quotas
 from services.collector.retention import Retention
+from services.collector.series_census import LocalSeriesCensus
 from services.collector.servicer import CollectorServicer
 from services.collector.status import StatusReporter
 from services.collector.tallies import Tallies, TallyKeeper
 from services.collector.tenants import Tenants
 from services.collector.ticker import TICK_LEASE, run_ticker
+from services.collector.worker_pool import WorkerPool
 from services.collector.write import Writer
 from services.collector.write_position import PositionStore
 from services.collector.write_runner import WriterRunner, write_lease
@@ -62,8 +59,11 @@ class Collector:
         feed: ConfigFeed,
         tokens: TokenTable,
         database: Database,
+        environ: Mapping[str, str],
     ) -> None:
+        """`environ` is this process's, for its workers."""
         settings = config.settings
+        self.environ = environ
         self.config, self.clock, self.engine, self.feed = config, clock, engine, feed
         self.telemetry = Telemetry(
             "threenines-collector",
@@ -74,7 +74,6 @@ class Collector:
         self.authenticator = Authenticator(
             settings.auth, tokens, settings.admin_token_sha256, environment=settings.environment
         )
-        self.admission = Admission(config.admission, self.telemetry.counters)
         self.retention = Retention()
         feed.on_change(self._configure)
         self._configure()
@@ -82,41 +81,45 @@ class Collector:
         self.reader = ClickHouseReader(database)
         self.tallies = Tallies(self.telemetry.counters, since_ns=clock.now_ns())
         self.keeper = TallyKeeper(engine.kv, self.tallies, region=settings.region)
+        self.census = LocalSeriesCensus(clock)
+        self.pool = self._pool()
         self.status = self._status()
         self.quotas = self._quotas(database)
+        self.gates = Gates(
+            config.quota,
+            redis_url=settings.redis_url,
+            feed=feed,
+            census=self.census,
+            clock=clock,
+            counters=self.telemetry.counters,
+        )
         self.gauges = OwnGauges(
             self.telemetry,
             self.status,
-            self.quotas.census,
+            self.census,
             clock,
             export_interval_ms=settings.otlp_export_interval_ms,
         )
         self.health = HealthRegistry(clock)
         self.health.add_probe("log", engine.probe)
         self.health.add_services([WRITER_HEALTH])
+        if settings.collector_workers > 1:
+            self.health.add_probe("workers", self.pool.probe, required_for=["", OTLP_SERVICE])
         self.health.add_probe("store", self.store.probe, required_for=[WRITER_HEALTH])
+        self.kept = KeptRecords(clock)
         self.writer = self._writer()
         self.health.add_probe("writer", self.writer.probe, required_for=[WRITER_HEALTH])
 
     async def serve(self) -> None:
-        """Serve the three ports with the writer and the ticker beside them."""
+        """Serve the three ports with the writer and the ticker beside them, and have the workers."""
         drain_s = float(self.config.settings.drain_s)
-        otlp = build_server(
-            config=self.config.otlp,
-            authenticator=self.authenticator,
-            health=self.health,
-            service_names=[OTLP_SERVICE],
-            max_receive_bytes=self.config.receive.max_request_bytes,
-        )
+        doors = self._doors()
         admin = build_server(
             config=self.config.admin,
             authenticator=self.authenticator,
             health=self.health,
             service_names=[ADMIN_SERVICE],
         )
-        receiver = self._receiver()
-        http = self._http_server(receiver, drain_s)
-        add_metrics_service(otlp, receiver, self.admission)
         collector_service_pb2_grpc.add_CollectorServiceServicer_to_server(self._servicer(), admin)
         background = {
             "admin": lambda: run_until_signal(admin, drain_s=drain_s),
@@ -127,50 +130,46 @@ class Collector:
         }
         if self.telemetry.exporting:
             background["gauges"] = self.gauges.run
+        beside = {"otlp-http": doors.http.serve}
+        if self.config.settings.collector_workers > 1:
+            beside["workers"] = lambda: self.pool.run(self._workers_environment(doors))
         try:
-            await serve(
-                otlp,
-                drain_s=drain_s,
-                health=self.health,
-                background=background,
-                beside={"otlp-http": http.serve},
-            )
+            await serve(doors.otlp, drain_s=drain_s, health=self.health, background=background, beside=beside)
         finally:
-            await self.quotas.close()
+            await self.gates.close()
             await asyncio.to_thread(self.telemetry.shutdown)
 
-    def _http_server(self, receiver: Receiver, drain_s: float) -> HttpServer:
-        config = OtlpHttpConfig(max_request_bytes=self.config.receive.max_request_bytes)
-        otlp = OtlpHttp(
-            receiver=receiver,
-            authenticator=self.authenticator,
-            admission=self.admission,
-            config=config,
-        )
-        write = RemoteWrite(
-            receiver=receiver,
-            authenticator=self.authenticator,
-            admission=self.admission,
+    def _doors(self) -> Doors:
+        return Doors(
+            self.config,
+            log=self.engine.log,
             tallies=self.tallies,
-            config=config,
+            counters=self.telemetry.counters,
+            rate=self.gates.rate,
+            series=self.gates.series,
+            kept=self.kept,
+            authenticator=self.authenticator,
+            health=self.health,
+            clock=self.clock,
         )
-        app = HttpRoutes({REMOTE_WRITE_PATH: write}, otlp)
-        return HttpServer(app, self.config.otlp_http, HttpLimits(), drain_s=drain_s)
+
+    def _workers_environment(self, doors: Doors) -> dict[str, str]:
+        workers = str(self.config.settings.collector_workers)
+        return {**self.environ, "THREENINES_COLLECTOR_WORKERS": workers, **doors.listens}
+
+    def _pool(self) -> WorkerPool:
+        return WorkerPool(
+            self.config.settings.collector_workers - 1,
+            questions=self.engine.questions,
+            census=self.census,
+            tallies=self.tallies,
+            counters=self.telemetry.counters,
+            clock=self.clock,
+            drain_s=float(self.config.settings.drain_s),
+        )
 
     def _configure(self) -> None:
         self.retention.replace(self.feed.specs(TenantSpec))
-
-    def _receiver(self) -> Receiver:
-        return Receiver(
-            log=self.engine.log,
-            tallies=self.tallies,
-            clock=self.clock,
-            random_bytes=secrets.token_bytes,
-            config=self.config.receive,
-            counters=self.telemetry.counters,
-            rate=self.quotas.rate,
-            series=self.quotas.series,
-        )
 
     def _status(self) -> StatusReporter:
         return StatusReporter(
@@ -181,18 +180,18 @@ class Collector:
             probe_store=self.store.probe,
             region=self.config.settings.region,
             limit_bytes=self.config.log_limit_bytes,
+            collect=self.pool.collect,
         )
 
     def _quotas(self, database: Database) -> Quotas:
         return Quotas(
             self.config.quota,
-            redis_url=self.config.settings.redis_url,
+            census=self.census,
             log=self.engine.log,
             feed=self.feed,
             database=database,
             status=self.status,
             clock=self.clock,
-            counters=self.telemetry.counters,
         )
 
     def _servicer(self) -> CollectorServicer:
@@ -221,6 +220,7 @@ class Collector:
             open_positions=lambda name: PositionStore(self.engine.kv, region=region, database=name),
             held=lambda: lease.held,
             keep_days=self.retention.days,
+            kept=self.kept,
             wrote=lambda: runner.wrote(),  # noqa: PLW0108 - the runner comes after the writer
         )
         runner = WriterRunner(lease, writer.write_for_ever, self.clock)
@@ -238,6 +238,7 @@ class Collector:
             await self._keep_once()
 
     async def _keep_once(self) -> None:
+        await self.pool.collect()
         # Counts stay in memory while the store of them is away.
         with contextlib.suppress(Unavailable):
             await self.keeper.keep()

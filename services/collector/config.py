@@ -1,13 +1,13 @@
 """What the collector takes from the settings, with its own limits."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.collector.admission import AdmissionConfig
 from services.collector.quota import Quota
 from services.collector.receive import ReceiveConfig
 from services.collector.write import WriteConfig
 from services.common.clickhouse import ClickHouseConfig
-from services.common.settings import ServerConfig, Settings
+from services.common.settings import PortUse, ServerConfig, Settings
 from services.common.streams import OTLP, STREAMS, StreamsConfig
 
 
@@ -28,20 +28,24 @@ class CollectorConfig:
     """Of tenants that have none of their own."""
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "CollectorConfig":
-        """Narrow the settings of the suite.
+    def from_settings(cls, settings: Settings, *, joined: bool = False) -> "CollectorConfig":
+        """Narrow the settings of the suite; `joined` for a worker, which joins the ports of its collector.
+
+        Every process gets its share of the memory for requests.
 
         Raises:
             InvalidArgument: BAD_CLICKHOUSE_URL.
         """
+        workers = settings.collector_workers
+        port_use = PortUse.JOINED if joined else PortUse.SHARED if workers > 1 else PortUse.ALONE
         return cls(
             settings=settings,
             clickhouse=ClickHouseConfig.from_url(settings.clickhouse_url, settings.clickhouse_database),
-            otlp=settings.server_config(settings.otlp_listen),
-            otlp_http=settings.server_config(settings.otlp_http_listen),
+            otlp=replace(settings.server_config(settings.otlp_listen), port_use=port_use),
+            otlp_http=replace(settings.server_config(settings.otlp_http_listen), port_use=port_use),
             admin=settings.server_config(settings.collector_listen),
             write=WriteConfig(region=settings.region),
-            admission=AdmissionConfig(max_bytes=settings.receive_memory_bytes),
+            admission=AdmissionConfig(max_bytes=settings.receive_memory_bytes // workers),
             quota=Quota.from_settings(settings),
         )
 

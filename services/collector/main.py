@@ -1,8 +1,11 @@
 """The collector's process: OTLP in, the log, the writer, the ticker, and the administration."""
 
+import argparse
 import asyncio
 import random
 import sys
+from dataclasses import replace
+from functools import partial
 
 from services.collector import kernels
 from services.collector.assembly import Collector
@@ -13,16 +16,19 @@ from services.common.clickhouse import Database
 from services.common.clock import SystemClock
 from services.common.config_feed import ConfigFeed
 from services.common.documents_platform import TokenSpec
+from services.common.environment import process_environment
 from services.common.log import connect_nats
 from services.common.retry import RetryPolicy, retry
 from services.common.run import run_service
-from services.common.settings import Settings
+from services.common.settings import MOST_WORKERS, Settings
 
 _FOR_EVER = RetryPolicy(deadline_s=10 * 365 * 86_400.0)
 
 
-async def collect(settings: Settings) -> None:
-    """Build everything and serve until told to stop."""
+async def collect(settings: Settings, *, workers: int | None = None) -> None:
+    """Build everything and serve until told to stop; `workers` overrides the setting."""
+    if workers is not None:
+        settings = replace(settings, collector_workers=workers)
     warming = asyncio.create_task(asyncio.to_thread(kernels.warm))
     config, clock = CollectorConfig.from_settings(settings), SystemClock()
     engine = await connect_nats(settings.nats_url, clock=clock)
@@ -36,7 +42,8 @@ async def collect(settings: Settings) -> None:
         await feed.start()
         await warming
         collect_rarely()
-        await Collector(config, clock, engine, feed, tokens, database).serve()
+        environ = process_environment()
+        await Collector(config, clock, engine, feed, tokens, database, environ).serve()
     finally:
         await feed.stop()
         await database.close()
@@ -46,7 +53,15 @@ async def collect(settings: Settings) -> None:
 def main() -> int:
     """Entry point."""
     keep_large_blocks()
-    return run_service(collect, name="collector")
+    parser = argparse.ArgumentParser(prog="threenines-collector", description=__doc__)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        choices=range(1, MOST_WORKERS + 1),
+        metavar="N",
+        help=f"processes that receive on the OTLP ports, 1 to {MOST_WORKERS}; THREENINES_COLLECTOR_WORKERS",
+    )
+    return run_service(partial(collect, workers=parser.parse_args().workers), name="collector")
 
 
 if __name__ == "__main__":

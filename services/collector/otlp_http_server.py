@@ -17,7 +17,8 @@ import uvicorn
 from services.collector.otlp_http_protocol import HttpLimits as HttpLimits
 from services.collector.otlp_http_protocol import protocol_class
 from services.common.environment import ConfigurationError
-from services.common.settings import Environment, ServerConfig
+from services.common.grpc_server import check_address
+from services.common.settings import Environment, PortUse, ServerConfig
 from services.common.tls import read_identity
 
 _log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class HttpServer:
 
     def __init__(self, app: Any, config: ServerConfig, limits: HttpLimits, *, drain_s: float) -> None:
         context = _tls_context(config)
-        self._socket = _bound_socket(config.listen)
+        self._socket = _bound_socket(config)
         self.port: int = self._socket.getsockname()[1]
         """Also when the configuration says 0."""
         self._tls = context is not None
@@ -80,7 +81,10 @@ class _QuietServer(uvicorn.Server):
         yield
 
 
-def _bound_socket(listen: str) -> socket.socket:
+def _bound_socket(config: ServerConfig) -> socket.socket:
+    listen = config.listen
+    if config.port_use is PortUse.SHARED:
+        check_address(listen)  # sharing hides whoever shares it already
     host, _, port = listen.rpartition(":")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -91,6 +95,8 @@ def _bound_socket(listen: str) -> socket.socket:
         raise _cannot_listen(listen, err) from err
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if config.port_use is not PortUse.ALONE:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind(address)
         bound.listen(_BACKLOG)
         bound.setblocking(False)

@@ -50,7 +50,10 @@ class StatusReporter:
         probe_store: Callable[[], Awaitable[None]],
         region: str,
         limit_bytes: int,
+        collect: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`collect` brings what the workers counted into the tallies, where there are workers."""
+        self._collect = collect
         self._log = log
         self._kv = kv
         self._tallies = tallies
@@ -86,6 +89,8 @@ class StatusReporter:
         return 0 if position is None else position.written_seq
 
     async def _read(self, tenants: list[str] | None, *, sums: bool) -> StatusReport:
+        if self._collect is not None:
+            await self._collect()
         state = await self._log.stream_info(OTLP)
         position = await self._position(state.created_ns)
         written_seq = 0 if position is None else position.written_seq

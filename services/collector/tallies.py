@@ -1,8 +1,9 @@
 """Counts of points by tenant, as `receive` sees them; they survive restarts through the KV store.
 
-One process of a region owns the key: what it counts is added to what was kept before. A kill -9
-loses at most the counts since the last `keep`, a quarter of a second; the counts of what is stored
-are exact, because the writer keeps those with its position.
+One process of a region owns the key: what it counts, and what its workers tell it that they counted
+(`worker_reports.py`), is added to what was kept before. A kill -9 loses at most the counts since the
+last `keep`, a quarter of a second; the counts of what is stored are exact, because the writer keeps
+those with its position.
 """
 
 import json
@@ -74,13 +75,16 @@ class Tallies:
         kept = json.loads(data)
         self.since_ns = min(self.since_ns, kept["since_ns"])
         for name, (received, rejected, acknowledged, append_ns, rejections) in kept["tenants"].items():
-            tally = self._own(name)
-            tally.points = tally.points.plus(
-                PointCounts(received=received, rejected=rejected, acknowledged=acknowledged)
-            )
-            tally.last_append_ns = max(append_ns or 0, tally.last_append_ns or 0) or None
-            for reason, count in rejections.items():
-                tally.rejections[reason] = tally.rejections.get(reason, 0) + count
+            points = PointCounts(received=received, rejected=rejected, acknowledged=acknowledged)
+            self.add(name, Tally(points, rejections, append_ns))
+
+    def add(self, tenant: str, counted: Tally) -> None:
+        """Add what was counted elsewhere: by an earlier process, or by another one of this collector."""
+        tally = self._own(tenant)
+        tally.points = tally.points.plus(counted.points)
+        tally.last_append_ns = max(counted.last_append_ns or 0, tally.last_append_ns or 0) or None
+        for reason, count in counted.rejections.items():
+            tally.rejections[reason] = tally.rejections.get(reason, 0) + count
 
 
 class TallyKeeper:

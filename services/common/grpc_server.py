@@ -20,7 +20,7 @@ from services.common.environment import ConfigurationError
 from services.common.grpc_auth import AuthInterceptor
 from services.common.grpc_errors import ErrorInterceptor
 from services.common.grpc_health import HealthRegistry, HealthServicer
-from services.common.settings import Environment
+from services.common.settings import Environment, PortUse
 from services.common.settings import ServerConfig as ServerConfig
 from services.common.tls import read_identity, refuse_tls12
 
@@ -57,10 +57,11 @@ def build_server(
     """
     # Everything that can be wrong is looked at before there is a server to throw away.
     credentials = _credentials(config)
-    _check_address(config.listen)
+    if config.port_use is not PortUse.JOINED:
+        check_address(config.listen)
     server = grpc.aio.server(
         interceptors=(ErrorInterceptor(), AuthInterceptor(authenticator)),
-        options=_options(max_receive_bytes),
+        options=_options(max_receive_bytes, config.port_use),
     )
     health.add_services(service_names)
     health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)
@@ -129,10 +130,10 @@ async def _endless(name: str, work: Callable[[], Awaitable[None]]) -> None:
     raise RuntimeError(f"background task {name} ended, which it never should")
 
 
-def _options(max_receive_bytes: int) -> list[tuple[str, int]]:
+def _options(max_receive_bytes: int, port_use: PortUse) -> list[tuple[str, int]]:
     return [
-        # Without this a second process would share the port in silence.
-        ("grpc.so_reuseport", 0),
+        # gRPC's default would let a second process share the port in silence.
+        ("grpc.so_reuseport", int(port_use is not PortUse.ALONE)),
         ("grpc.max_receive_message_length", max_receive_bytes),
         ("grpc.max_send_message_length", max_receive_bytes),
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
@@ -167,8 +168,11 @@ def _credentials(config: ServerConfig) -> grpc.ServerCredentials | None:
     )
 
 
-def _check_address(listen: str) -> None:
-    """Say why an address cannot be had; gRPC itself only logs it, and keeps half a server around."""
+def check_address(listen: str) -> None:
+    """Say why an address cannot be had: somebody listens there, also one that would share it.
+
+    gRPC itself only logs it, and keeps half a server around. Raises ConfigurationError.
+    """
     host, port = _host_and_port(listen)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

@@ -28,6 +28,7 @@ from services.common.log_port import (
     WorkQueue,
 )
 from services.common.nats_api import NatsApi
+from services.common.request_reply import NatsRequestReply
 from services.common.streams import StreamsConfig, ensure_streams
 from services.common.work_queue import NatsWorkQueue
 
@@ -61,6 +62,7 @@ class NatsEngine:
         self._api = NatsApi(client, clock)
         self.log = NatsLog(self._api)
         self.kv = NatsKeyValue(self._api)
+        self.questions = NatsRequestReply(client)
 
     async def ensure_streams(self, config: StreamsConfig | None = None) -> None:
         """Declare every stream and bucket; see `streams.ensure_streams`."""

@@ -12,6 +12,7 @@ from services.common.errors import Aborted, InvalidArgument, NotFound, Unavailab
 from services.common.hints import Hint, wait_for_hint
 from services.common.kv_memory import MemoryKeyValue
 from services.common.log_port import MAX_RECORD_BYTES, MSG_ID_HEADER, Ack, Entry, StreamState
+from services.common.request_reply_memory import MemoryRequestReply
 from services.common.streams import DUPLICATE_WINDOW_NS, STREAMS, check_subject
 from services.common.work_queue_memory import MemoryWorkQueue
 
@@ -159,6 +160,7 @@ class MemoryEngine:
         self._queues: dict[str, MemoryWorkQueue] = {}
         self.log = MemoryLog(clock)
         self.kv = MemoryKeyValue(clock)
+        self.questions = MemoryRequestReply()
 
     async def queue(self, stream: str, consumer: str, *, ack_wait_s: float = 30.0) -> MemoryWorkQueue:
         """See `Engine.queue`."""

@@ -13,6 +13,8 @@ from pathlib import Path
 from services.common.environment import ConfigurationError as ConfigurationError
 from services.common.environment import EnvironmentReader, Secret, redacted
 
+MOST_WORKERS = 64
+
 
 class Environment(StrEnum):
     """How strict the process is about its own safety."""
@@ -37,9 +39,20 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class PortUse(StrEnum):
+    """Who else may listen where a server listens."""
+
+    ALONE = "alone"
+    """Nobody: a second process is refused."""
+    SHARED = "shared"
+    """Nobody now, further processes of this user from now on."""
+    JOINED = "joined"
+    """The process that had it as SHARED does already."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """Where a gRPC server listens and with which certificate.
+    """Where a server listens and with which certificate.
 
     Without certificate files the server speaks plaintext, which production refuses.
     """
@@ -49,6 +62,7 @@ class ServerConfig:
     tls_key_file: Path | None = None
     tls_client_ca_file: Path | None = None
     environment: Environment = Environment.LAPTOP
+    port_use: PortUse = PortUse.ALONE
 
     @property
     def tls(self) -> bool:
@@ -80,7 +94,10 @@ class Settings:
     tls_key_file: Path | None = None
     tls_client_ca_file: Path | None = None
     drain_s: int = 10
+    collector_workers: int = 1
+    """Processes that receive, the collector's own included."""
     receive_memory_bytes: int = 256 << 20
+    """Of all of them together."""
     quota_points_per_second: int = 1_000_000
     quota_burst_points: int = 0
     quota_bytes_per_second: int = 0
@@ -147,6 +164,7 @@ def _read(reader: EnvironmentReader) -> Settings:
         tls_key_file=reader.readable_file("THREENINES_TLS_KEY_FILE"),
         tls_client_ca_file=reader.readable_file("THREENINES_TLS_CLIENT_CA_FILE"),
         drain_s=reader.integer("THREENINES_DRAIN_S", 10, low=0, high=600),
+        collector_workers=reader.integer("THREENINES_COLLECTOR_WORKERS", 1, low=1, high=MOST_WORKERS),
         receive_memory_bytes=reader.integer(
             "THREENINES_RECEIVE_MEMORY_BYTES", 256 << 20, low=1 << 20, high=1 << 40
         ),

@@ -16,10 +16,10 @@ import httpx
 import redis.asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services.common.child import ChildSpec
 from services.common.clock import SystemClock
 from services.embedded import nats as nats_engine
 from services.embedded import redis as redis_engine
-from services.embedded.child import ChildSpec
 from services.embedded.layout import HOST, DataDir, Ports
 from services.embedded.own_metrics import own_metrics_environment, own_metrics_wanted
 from services.embedded.supervisor import Plan

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.common.child import Child, ChildSpec, ChildState
 from services.common.clock import Clock
 from services.common.errors import FailedPrecondition, Unavailable
-from services.embedded.child import Child, ChildSpec, ChildState
 from services.embedded.layout import HOST, DataDir, Ports, write_json_atomically
 from services.embedded.ports import holder_of
 

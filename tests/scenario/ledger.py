@@ -120,7 +120,10 @@ class Load:
         clients: int = 4,
         pause_s: float = 0.05,
         gives_up: float = 0.1,
+        own_connections: bool = False,
     ) -> None:
+        """Clients share a connection where they can, unless each has its own."""
+        self._options = [*_CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", int(own_connections))]
         self.ledger = LoadLedger()
         self._address = address
         self._rng = rng
@@ -164,7 +167,7 @@ class Load:
 
     async def _client(self, number: int, rng: random.Random) -> None:
         maker = RequestMaker(rng.getrandbits(32), now_ns=time.time_ns(), service=f"shop{number}")
-        async with grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS) as channel:
+        async with grpc.aio.insecure_channel(self._address, options=self._options) as channel:
             export: Export = channel.unary_unary(EXPORT_METHOD)
             while not self._stopping:
                 raw = maker.request().SerializeToString()

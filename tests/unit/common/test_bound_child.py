@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.embedded import bound_child
+from services.common import bound_child
 
 _SCRIPT = str(Path(bound_child.__file__))
 

@@ -5,8 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from services.common.child import EXIT_CONFIG, Child, ChildSpec, ChildState
 from services.common.clock import SystemClock
-from services.embedded.child import EXIT_CONFIG, Child, ChildSpec, ChildState
 
 
 def spec(tmp_path: Path, code: str, *, drain_s: float = 5.0) -> ChildSpec:

@@ -1,6 +1,7 @@
 """One supervised child process: start, watch, restart with back-off, drain.
 
-Knows nothing of what the child is; `plan.py` says that.
+Knows nothing of what the child is; whoever makes the spec does (`embedded/plan.py`, the collector's
+`worker_pool.py`).
 """
 
 import asyncio
@@ -41,8 +42,8 @@ class ChildSpec:
         title: what a person calls it.
         address: where it listens, `host:port`.
         argv: the command.
-        env: variables added to the supervisor's own.
-        log_file: where its output goes.
+        env: its variables, all of them.
+        log_file: where its output goes; None: to where the parent's own goes.
         probe: True when it serves; may raise.
         drain_s: seconds between SIGTERM and SIGKILL.
     """
@@ -52,7 +53,7 @@ class ChildSpec:
     address: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
-    log_file: Path
+    log_file: Path | None
     probe: Callable[[], Awaitable[bool]]
     drain_s: float = 10.0
 
@@ -85,6 +86,8 @@ class Child:
         while not self.stopping():
             started_ns = self.clock.monotonic_ns()
             self._process = await self._spawn()
+            if self.stopping():  # it was told while the process began
+                self._process.kill()
             code = await self._process.wait()
             if self.stopping():
                 break
@@ -133,6 +136,8 @@ class Child:
 
     def last_line(self) -> str:
         """The last thing that it printed, for an error message."""
+        if self.spec.log_file is None:
+            return "it said why"
         try:
             lines = self.spec.log_file.read_text(errors="replace").strip().splitlines()
         except OSError:
@@ -141,14 +146,17 @@ class Child:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         argv = (sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *self.spec.argv)
-        with self.spec.log_file.open("ab") as log:
+        with contextlib.ExitStack() as opened:
+            log = None
+            if self.spec.log_file is not None:
+                log = opened.enter_context(self.spec.log_file.open("ab"))
             return await asyncio.create_subprocess_exec(
                 *argv,
                 env=dict(self.spec.env),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C in the terminal goes to the supervisor only; it drains the children in order.
+                # Ctrl-C in the terminal goes to the parent only; it drains the children in order.
                 start_new_session=True,
             )
 

@@ -1,0 +1,107 @@
+"""The two doors through which telemetry comes in, OTLP/gRPC and HTTP, with one receiver behind them.
+
+Every process of a collector has these, the workers nothing else. Bound to their ports when they are made;
+whoever serves them decides for how long.
+"""
+
+import secrets
+
+import grpc
+
+from services.collector.admission import Admission
+from services.collector.config import CollectorConfig
+from services.collector.http_routes import HttpRoutes
+from services.collector.kept_records import KeptRecords
+from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
+from services.collector.otlp_http_server import HttpLimits, HttpServer
+from services.collector.otlp_servicer import SERVICE_NAME as OTLP_SERVICE
+from services.collector.otlp_servicer import add_metrics_service
+from services.collector.rate import RateGate
+from services.collector.receive import Receiver
+from services.collector.remote_write import PATH as REMOTE_WRITE_PATH
+from services.collector.remote_write import RemoteWrite
+from services.collector.series_gate import SeriesGate
+from services.collector.tallies import Tallies
+from services.common.auth import Authenticator
+from services.common.clock import Clock
+from services.common.grpc_health import HealthRegistry
+from services.common.grpc_server import bound_port, build_server
+from services.common.log_port import Log
+from services.common.telemetry import Counters
+
+
+class Doors:
+    """Both servers of one process.
+
+    Raises ConfigurationError when a port is taken or a certificate cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: CollectorConfig,
+        *,
+        log: Log,
+        tallies: Tallies,
+        counters: Counters,
+        rate: RateGate,
+        series: SeriesGate,
+        authenticator: Authenticator,
+        health: HealthRegistry,
+        clock: Clock,
+        kept: KeptRecords | None = None,
+    ) -> None:
+        self._config = config
+        self._authenticator = authenticator
+        self._tallies = tallies
+        self._receiver = Receiver(
+            log=log,
+            tallies=tallies,
+            clock=clock,
+            random_bytes=secrets.token_bytes,
+            config=config.receive,
+            counters=counters,
+            rate=rate,
+            series=series,
+            kept=kept,
+        )
+        self._admission = Admission(config.admission, counters)
+        self.otlp: grpc.aio.Server = build_server(
+            config=config.otlp,
+            authenticator=authenticator,
+            health=health,
+            service_names=[OTLP_SERVICE],
+            max_receive_bytes=config.receive.max_request_bytes,
+        )
+        add_metrics_service(self.otlp, self._receiver, self._admission)
+        self.http = self._http_server()
+
+    @property
+    def listens(self) -> dict[str, str]:
+        """The variables of what is listened on, with the ports that were given where they ask for any."""
+        return {
+            "THREENINES_OTLP_LISTEN": _with_port(self._config.otlp.listen, bound_port(self.otlp)),
+            "THREENINES_OTLP_HTTP_LISTEN": _with_port(self._config.otlp_http.listen, self.http.port),
+        }
+
+    def _http_server(self) -> HttpServer:
+        config = self._config
+        limits = OtlpHttpConfig(max_request_bytes=config.receive.max_request_bytes)
+        otlp = OtlpHttp(
+            receiver=self._receiver,
+            authenticator=self._authenticator,
+            admission=self._admission,
+            config=limits,
+        )
+        write = RemoteWrite(
+            receiver=self._receiver,
+            authenticator=self._authenticator,
+            admission=self._admission,
+            tallies=self._tallies,
+            config=limits,
+        )
+        routes = HttpRoutes({REMOTE_WRITE_PATH: write}, otlp)
+        return HttpServer(routes, config.otlp_http, HttpLimits(), drain_s=float(config.settings.drain_s))
+
+
+def _with_port(listen: str, port: int) -> str:
+    return f"{listen.rpartition(':')[0]}:{port}"
