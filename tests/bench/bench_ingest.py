@@ -3,7 +3,8 @@
 NATS with a sync for every append, the embedded ClickHouse and the collector, each its own process, under
 load from separate processes (`ingest_load.py`), whose CPU is not counted. The clock of CPU runs until
 every acknowledged point is stored. A warm-up makes the series known first. Rotel's agent, where it is
-installed, writes the exporter's stock table in the same engine, in the same run.
+installed, writes the exporter's stock table in the same engine, in the same run, and VictoriaMetrics, where it
+is installed, gets the load of the large requests.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from tests.bench.bench_decode import rate
 from tests.bench.processes import cpu_s, rss_mb
 from tests.bench.report import Row
 from tests.bench.rival_rotel import Rotel, agent
+from tests.bench.rival_victoria import victoria
 from tests.collector_process import ROOT
 from tests.engines import EmbeddedClickHouse
 from tests.scenario.collector_stack import CollectorStack, collector_stack
@@ -145,7 +147,7 @@ async def _rival(path: Path, ours: float) -> list[Row]:
     """Rotel on the same load, as far as it stores it in a given time."""
     binary = agent()
     if binary is None:
-        return [Row("Rotel: not here (uv pip install rotel); not compared", float("nan"), "")]
+        return [Row("Rotel: not here (its wheel is for Linux on x86-64); not compared", float("nan"), "")]
     rotel = Rotel(binary, path)
     await rotel.start()
     clients = Clients(rotel.address, RIVAL)
@@ -182,8 +184,10 @@ async def _stored_by(rotel: Rotel, expected: int) -> int:
 
 
 def run() -> list[Row]:
-    """The figures of both sizes of requests, and Rotel's."""
+    """The figures of both sizes of requests, Rotel's and VictoriaMetrics'."""
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as name:
         path = Path(name)
         ours = asyncio.run(_ours(path / "ours"))
-        return ours + asyncio.run(_rival(path / "rival", ours[0].value))
+        rows = ours + asyncio.run(_rival(path / "rival", ours[0].value))
+        load = (LARGE.points, LARGE.senders, LARGE.exports, LARGE.at_once)
+        return rows + asyncio.run(victoria(path / "victoria", ours[0].value, load=load))

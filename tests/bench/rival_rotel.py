@@ -1,8 +1,8 @@
 """Rotel's agent writing the exporter's stock table into an embedded ClickHouse of its own.
 
-The agent is a development dependency that a machine need not have: `uv pip install rotel`, or
-THREENINES_BENCH_ROTEL with the path of `rotel-agent`. It acknowledges when a request is in its queue, so
-this is throughput without the promise.
+The agent's wheel is a development dependency on Linux and x86-64; elsewhere THREENINES_BENCH_ROTEL can hold
+the path of a `rotel-agent`. It acknowledges when a request is in its queue, so this is throughput without
+the promise.
 """
 
 import asyncio

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -45,19 +46,24 @@ def options(stack: CollectorStack, protocol: str, compression: str, address: str
     }
 
 
+def spawn(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
+    """Start a process that writes into a file."""
+    with log.open("wb") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, cwd=log.parent)
+
+
 @contextlib.asynccontextmanager
 async def relay(stack: CollectorStack, protocol: str, compression: str, log: Path) -> AsyncIterator[str]:
     """A running agent; the address it receives OTLP/gRPC at. Fails when it ends with an error."""
     address = f"127.0.0.1:{free_port()}"
     given = options(stack, protocol, compression, address)
     arguments = [part for name, value in given.items() for part in (f"--{name}", value)]
-    with log.open("wb") as out:
-        process = subprocess.Popen([str(ROTEL), "start", *arguments], stdout=out, stderr=out, cwd=log.parent)
+    process = spawn([str(ROTEL), "start", *arguments], log)
     try:
         yield address
         # It hands on what it still has before it ends.
         process.terminate()
-        assert await asyncio.to_thread(process.wait, 20) == 0, log.read_text()
+        assert await asyncio.to_thread(process.wait, 20) == 0, complaints(log)
     finally:
         process.kill()
         process.wait()
@@ -66,7 +72,7 @@ async def relay(stack: CollectorStack, protocol: str, compression: str, log: Pat
 async def send(address: str, raws: list[bytes]) -> None:
     """One after the other, each accepted in full."""
     async with grpc.aio.insecure_channel(address) as channel:
-        export = channel.unary_unary(EXPORT_METHOD)
+        export: Any = channel.unary_unary(EXPORT_METHOD)
         for raw in raws:
             assert await export(raw, timeout=10, wait_for_ready=True) == b""
 
