@@ -2,9 +2,9 @@
 
 NATS with a sync for every append, the embedded ClickHouse and the collector, each its own process, under
 load from separate processes (`ingest_load.py`), whose CPU is not counted. The clock of CPU runs until
-every acknowledged point is stored. A warm-up makes the series known first. Rotel's agent, where it is
-installed, writes the exporter's stock table in the same engine, in the same run, and VictoriaMetrics, where it
-is installed, gets the load of the large requests.
+every acknowledged point is stored. A warm-up makes the series known first. In the same run, where they are
+installed: Rotel's agent writes the exporter's stock table in the same engine, and VictoriaMetrics gets the
+load of the large requests.
 """
 
 import asyncio
