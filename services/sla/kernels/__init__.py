@@ -5,6 +5,7 @@ services, engines or time zones.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.sla.kernels import (
     burn,
@@ -16,9 +17,14 @@ from services.sla.kernels import (
     intervals,
     merging,
     quantile,
+    runs,
     spread,
+    states,
+    wide,
     window,
 )
+
+Ints = NDArray[np.int64]
 
 _ONE = (0, 10)
 
@@ -72,5 +78,33 @@ def warm() -> None:
     coverage.learn_intervals(one, ten, 100, 60, one.copy())
     coverage.covered_from(one, ten, one, ten.copy())
     coverage.union_lengths(one, ten, 0, 10, one.copy())
+    spans, held = states.timeline(one, ten, one, one, 0, 10, 0)
+    states.durations(spans, held, two, table.copy())
+    states.of_state(spans, held, 0)
+    runs.bad_by_rate(one, counts, two, 1, flag)
+    runs.bad_if_all_fail(one, counts, 1, flag)
+    runs.bad_by_time(pair, 0, 1, False, flag)
+    runs.leave_out(one, 1, False, flag)
+    runs.runs(flag, 1)
+    runs.downtime(flag, 1, one)
+    _warm_windows(one, two, table)
+
+
+def _warm_windows(one: Ints, two: Ints, table: Ints) -> None:
+    flags = np.zeros((1, 1), np.bool_)
+    sums = np.zeros((1, 1, 4), np.int64)
+    slices = np.zeros((4, 1), np.int64)
+    at = np.array((0, 1), np.int64)
+
     window.totals(table, one.copy())
-    burn.window_counts(one, one, counts, 0)
+    window.running(one, two.copy())
+    window.rolling(one, at.reshape(1, 2), one + 1, 1, table.copy())
+    window.consecutive(one, at.reshape(1, 2), at, table.copy())
+    window.places(one, one, one.copy())
+    window.between(at.reshape(1, 2), one, one, table.copy())
+    burn.window_counts(one, one, one, 0)
+    burn.columns(one, one, np.zeros((6, 1), np.int64), slices)
+    burn.many(at, one, slices, one, one, sums)
+    burn.known(sums, table, two, flags)
+    burn.exceeds(sums, np.ones((1, 1, 2), np.int64), 1, flags, flags.copy())
+    wide.greater(0, 0, 0, 0)
