@@ -3,13 +3,13 @@
 Tokens are never written in YAML: they are minted by the collector and only their hash is stored.
 """
 
-from enum import StrEnum
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from services.common.documents_values import AnyDuration, Duration, Name, Spec, TenantId
+from services.common.settings import MOST_WORKERS, AuthMode, Environment
 
 MAX_LIMIT = 10**12
 QUOTA_NAME = "quota"
@@ -98,20 +98,6 @@ class TokenSpec(Spec):
     revoked: bool = False
 
 
-class AuthMode(StrEnum):
-    """Whether callers must show a token."""
-
-    TOKEN = "token"  # noqa: S105 - the name of a mode
-    NONE = "none"
-
-
-class PlatformEnvironment(StrEnum):
-    """A laptop may do without tokens and TLS, production may not."""
-
-    LAPTOP = "laptop"
-    PRODUCTION = "production"
-
-
 class PlatformSpec(Spec):
     """Where engines run when they are not embedded; only `threenines up` reads it."""
 
@@ -120,10 +106,12 @@ class PlatformSpec(Spec):
     redis_url: Address | None = None
     auth: AuthMode = AuthMode.TOKEN
     region: Name = "local"
-    environment: PlatformEnvironment = PlatformEnvironment.LAPTOP
+    environment: Environment = Environment.LAPTOP
+    collector_workers: int | None = Field(default=None, ge=1, le=MOST_WORKERS)
+    """Processes that receive."""
 
     @model_validator(mode="after")
     def _safe(self) -> "PlatformSpec":
-        if self.auth is AuthMode.NONE and self.environment is PlatformEnvironment.PRODUCTION:
+        if self.auth is AuthMode.NONE and self.environment is Environment.PRODUCTION:
             raise ValueError("auth: none is for the laptop only")
         return self

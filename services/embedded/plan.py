@@ -24,6 +24,8 @@ from services.embedded.layout import HOST, DataDir, Ports
 from services.embedded.own_metrics import own_metrics_environment, own_metrics_wanted
 from services.embedded.supervisor import Plan
 
+_WORKERS = "THREENINES_COLLECTOR_WORKERS"
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:
@@ -38,6 +40,8 @@ class Platform:
     auth: str = "token"
     region: str = "local"
     environment: str = "laptop"
+    collector_workers: int | None = None
+    """Processes that receive; None leaves it to THREENINES_COLLECTOR_WORKERS."""
 
 
 def build_plan(platform: Platform, data_dir: DataDir, ports: Ports, *, environ: Mapping[str, str]) -> Plan:
@@ -62,7 +66,7 @@ def build_plan(platform: Platform, data_dir: DataDir, ports: Ports, *, environ: 
     services = tuple(
         _service(name, title, data_dir=data_dir, ports=ports, env=env)
         for name, title in (
-            ("collector", "collector (OTLP in)"),
+            ("collector", _collector_title(env)),
             ("sla", "SLA"),
             ("alerting", "alerting"),
             ("dr", "disaster recovery"),
@@ -104,9 +108,16 @@ def _services_environment(
         "THREENINES_ALERTING_LISTEN": ports.address("alerting"),
         "THREENINES_DR_LISTEN": ports.address("dr"),
     }
+    if platform.collector_workers is not None:
+        env[_WORKERS] = str(platform.collector_workers)
     if own_metrics_wanted(environ, auth=platform.auth):
         env |= own_metrics_environment(ports.address("otlp"), data_dir.own_metrics_token(), environ)
     return env
+
+
+def _collector_title(env: Mapping[str, str]) -> str:
+    workers = env.get(_WORKERS) or "1"
+    return "collector (OTLP in)" if workers == "1" else f"collector (OTLP in, {workers} workers)"
 
 
 def _nats(data_dir: DataDir, ports: Ports, environ: Mapping[str, str]) -> tuple[ChildSpec, str]:

@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
@@ -101,7 +101,7 @@ async def test_the_cap_of_series_is_exact_over_all_processes(tmp_path: Path) -> 
     with seeded() as rng:
         async with worker_stack(tmp_path, 3, {"THREENINES_QUOTA_ACTIVE_SERIES": str(limit)}) as stack:
             async with asyncio.timeout(30):
-                while await stack.active_series() is None:
+                while await stack.active_series() is None:  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.1)
             names = [[_some(rng, kinds) for _ in range(requests)] for _ in range(clients)]
             answers = await asyncio.gather(*(_send(stack, [_request(one) for one in each]) for each in names))
@@ -129,7 +129,7 @@ async def test_kills_of_a_worker_lose_and_double_nothing_and_it_comes_back(tmp_p
                     before = {one.pid for one in stack.workers()}
                     victim = _busiest(stack, before)
                     os.kill(victim, signal.SIGKILL)
-                    await _until(lambda: _replaced(stack, before, victim))
+                    await _replaced(stack, before, victim)
                     await stack.collector.wait_serving()
             await stack.caught_up()
             await load.ledger.check(stack.database)
@@ -148,14 +148,13 @@ def _busiest(stack: WorkerStack, workers: set[int]) -> int:
     return max(workers, key=lambda pid: served[pid])
 
 
-def _replaced(stack: WorkerStack, before: set[int], victim: int) -> bool:
-    now = {one.pid for one in stack.workers()}
-    return len(now) == len(before) and victim not in now
-
-
-async def _until(condition: Callable[[], bool]) -> None:
+async def _replaced(stack: WorkerStack, before: set[int], victim: int) -> None:
+    """Return when another process has the victim's place."""
     async with asyncio.timeout(30):
-        while not condition():
+        while True:
+            now = {one.pid for one in stack.workers()}
+            if len(now) == len(before) and victim not in now:
+                return
             await asyncio.sleep(0.05)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from services.cli.failures import EXIT_FAILED, EXIT_UNAVAILABLE, told_to_people
 from services.common.clock import SystemClock
 from services.common.documents import Document, load_documents
 from services.common.errors import InvalidArgument
+from services.common.settings import MOST_WORKERS
 from services.embedded.layout import DataDir, Ports
 from services.embedded.own_metrics import grant_own_metrics, own_metrics_wanted
 from services.embedded.plan import Platform, build_plan
@@ -40,12 +42,25 @@ def up(
     port_base: Annotated[
         int | None, typer.Option(min=1024, max=65_000, help="Use N, N+1, ... instead of the standard ports.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST_WORKERS,
+            help="Processes in which the collector receives, one for each core that it may use. They share"
+            " its ports; clients spread over them by connection. Without it the Platform document says, or"
+            " THREENINES_COLLECTOR_WORKERS, or 1.",
+        ),
+    ] = None,
 ) -> None:
     """Start the engines and the four services; Ctrl-C stops them all."""
     with told_to_people(options.errors):
         documents = load_documents(config) if config else []
         ports = Ports.standard() if port_base is None else Ports.from_base(port_base)
-        asyncio.run(run_up(DataDir(data_dir.resolve()), ports, platform_of(documents), config or []))
+        platform = platform_of(documents)
+        if workers is not None:
+            platform = replace(platform, collector_workers=workers)
+        asyncio.run(run_up(DataDir(data_dir.resolve()), ports, platform, config or []))
 
 
 def status(
@@ -143,8 +158,8 @@ def platform_of(documents: Sequence[Document]) -> Platform:
         )
     if not found:
         return Platform()
-    spec = found[0].spec.model_dump(exclude_none=True)
-    return Platform(**{name: str(spec[name]) for name in Platform.__slots__ if name in spec})
+    spec = found[0].spec.model_dump(mode="json", exclude_none=True)
+    return Platform(**{name: spec[name] for name in Platform.__slots__ if name in spec})
 
 
 def print_table(supervisor: Supervisor) -> None:

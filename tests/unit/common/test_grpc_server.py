@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 import grpc
 import pytest
@@ -10,7 +11,7 @@ from services.common.auth import Authenticator, TokenTable
 from services.common.clock import SystemClock
 from services.common.grpc_health import HealthRegistry
 from services.common.grpc_server import bound_port, build_server, run_until_signal, serve
-from services.common.settings import ConfigurationError, ServerConfig
+from services.common.settings import ConfigurationError, PortUse, ServerConfig
 
 
 def make(listen="127.0.0.1:0", **config):
@@ -39,6 +40,29 @@ async def test_a_taken_port_is_named():
             make(f"127.0.0.1:{bound_port(first)}")
     finally:
         await first.stop(0)
+
+
+async def test_a_port_that_is_to_be_shared_must_be_free_of_others_that_share_it():
+    with socket.socket() as foreign:
+        foreign.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        foreign.bind(("127.0.0.1", 0))
+        foreign.listen()
+        listen = f"127.0.0.1:{foreign.getsockname()[1]}"
+        with pytest.raises(ConfigurationError, match=f"{listen}: Address already in use"):
+            make(listen, port_use=PortUse.SHARED)
+
+
+async def test_a_shared_port_is_joined_by_further_servers_and_taken_for_all_others():
+    first = make(port_use=PortUse.SHARED)
+    listen = f"127.0.0.1:{bound_port(first)}"
+    second = make(listen, port_use=PortUse.JOINED)
+    try:
+        assert bound_port(second) == bound_port(first)
+        for port_use in (PortUse.SHARED, PortUse.ALONE):
+            with pytest.raises(ConfigurationError, match=listen):
+                make(listen, port_use=port_use)
+    finally:
+        await asyncio.gather(first.stop(0), second.stop(0))
 
 
 def test_a_certificate_that_is_gone_is_named(tmp_path):

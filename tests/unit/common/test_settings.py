@@ -48,6 +48,7 @@ def test_every_variable_reaches_its_field(certificate):
             "THREENINES_DATA_DIR": "/var/lib/threenines",
             "THREENINES_SLA_LISTEN": ":17710",
             "THREENINES_DRAIN_S": "3",
+            "THREENINES_COLLECTOR_WORKERS": "4",
             "THREENINES_LOG_LEVEL": "debug",
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
@@ -61,6 +62,7 @@ def test_every_variable_reaches_its_field(certificate):
     assert settings.sla_listen == "127.0.0.1:17710"
     assert settings.server_config(settings.sla_listen).tls
     assert (settings.drain_s, settings.otlp_export_interval_ms) == (3, 5000)
+    assert settings.collector_workers == 4
 
 
 def test_all_mistakes_are_reported_together():
@@ -72,6 +74,7 @@ def test_all_mistakes_are_reported_together():
         "THREENINES_DR_LISTEN": "nowhere",
         "THREENINES_CLICKHOUSE_DATABASE": "x; DROP",
         "THREENINES_LOG_LEVEL": "loud",
+        "THREENINES_COLLECTOR_WORKERS": "0",
     }
 
     assert bad_variables(wrong) == set(wrong)
