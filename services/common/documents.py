@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from services.common.documents_alerting import AlertRule, ReceiverSpec
 from services.common.documents_check import cross_check
 from services.common.documents_contract import ContractSpec
-from services.common.documents_errors import DocumentError, DocumentErrors
+from services.common.documents_errors import DocumentError, DocumentErrors, FieldProblems
 from services.common.documents_model import Document, DocumentSpec, Kind
 from services.common.documents_platform import (
     MaintenanceWindowSpec,
@@ -168,7 +168,7 @@ def _identity(kind: Kind, metadata: Mapping[str, Any]) -> tuple[str | None, str,
 
 def _places(err: ValidationError, start: str, data: Any) -> list[tuple[str, str]]:
     """(field path, reason) of each error, without the tags that unions put into the path."""
-    out = []
+    out: list[tuple[str, str]] = []
     for detail in err.errors():
         path, node = start, data
         for part in detail["loc"]:
@@ -179,6 +179,10 @@ def _places(err: ValidationError, start: str, data: Any) -> list[tuple[str, str]
             else:
                 continue
             node = _child(node, part)
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, FieldProblems):
+            out.extend((f"{path}.{field}", reason) for field, reason in cause.problems)
+            continue
         reason = detail["msg"].removeprefix("Value error, ")
         match detail["type"]:
             case "missing":

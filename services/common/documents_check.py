@@ -7,14 +7,18 @@ fire and must be silent on a healthy service; both depend on the objective it po
 from collections.abc import Iterator, Sequence
 
 from services.common.documents_alerting import BurnRateRule, OutageRule
-from services.common.documents_contract import AvailabilityObjective, ContractSpec, LatencyObjective
+from services.common.documents_contract import (
+    CompositeObjective,
+    ContractSpec,
+    IncidentObjective,
+)
+from services.common.documents_contract_objectives import ObjectiveSpec
 from services.common.documents_errors import DocumentError
 from services.common.documents_model import Document, Kind
 from services.common.documents_platform import QUOTA_NAME
 from services.common.documents_values import ALL_TENANTS
 from services.common.documents_yaml import RawDocument
 
-_Objective = AvailabilityObjective | LatencyObjective
 _Key = tuple[Kind, str | None, str]
 _Found = Sequence[tuple[RawDocument, Document]]
 
@@ -32,7 +36,7 @@ def cross_check(found: _Found, known: Sequence[Document]) -> list[DocumentError]
 
 
 def burn_rate_problems(
-    rule: BurnRateRule, objective: _Objective, contract: ContractSpec
+    rule: BurnRateRule, objective: ObjectiveSpec, contract: ContractSpec
 ) -> Iterator[tuple[str, str]]:
     """(field, reason) of what makes the rule useless for that objective.
 

@@ -26,6 +26,14 @@ class DocumentError:
         return f"{where} ({what}): {self.field}: {self.reason}" if self.field else f"{where}: {self.reason}"
 
 
+class FieldProblems(ValueError):
+    """Several things wrong inside one spec: (field path below it, reason) each. For validators."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{field}: {reason}" for field, reason in problems))
+
+
 class DocumentErrors(InvalidArgument):
     """The documents cannot be used; `errors` lists all that is wrong."""
 

@@ -95,7 +95,7 @@ def assemble(
 ) -> Parts:
     """Everything behind the server; nothing runs yet."""
     reader, slices = ClickHousePointReader(database), ClickHouseSliceStore(database)
-    catalogue = Catalogue(feed)
+    catalogue = Catalogue(feed, clock)
     ready = ReadyDatabase(database, clock)
     storer = SliceStorer(
         log=log,
@@ -113,7 +113,7 @@ def assemble(
         reader=reader,
         store=slices,
         storer=storer,
-        objectives=catalogue.objectives,
+        objectives=catalogue.sliced,
         region=region,
         holder=holder,
         counters=counters,

@@ -1,84 +1,128 @@
-"""Contracts and objectives as the applied configuration says them: documents into this service's model."""
+"""Contracts and objectives as the applied configuration says them: documents into this service's model.
+
+Several documents of one name with different effective dates are versions of one contract. A version holds
+from local midnight of its date, in its own zone, until the next one does. Nothing is decided here on what
+the terms come to.
+"""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, time
-from fractions import Fraction
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from services.common.clock import Clock, SystemClock
 from services.common.config_feed import AppliedDocument, ConfigFeed
-from services.common.documents_contract import AvailabilityObjective, ContractSpec, LatencyObjective
-from services.sla.model import NS_PER_MS, Contract, NoData, Objective, ObjectiveKind
+from services.common.documents_contract import ContractSpec
+from services.sla.model import NS_PER_MS, Contract, Objective
+from services.sla.objective_terms import contract_credits, contract_hours, contract_reports, objective_of
+
+_Document = AppliedDocument[ContractSpec]
 
 
 class Catalogue:
-    """The contracts in force, read from the configuration feed when asked."""
+    """The contracts that are applied, in all versions, read from the configuration feed when asked."""
 
-    def __init__(self, feed: ConfigFeed) -> None:
+    def __init__(self, feed: ConfigFeed, clock: Clock | None = None) -> None:
         self._feed = feed
+        self._clock = SystemClock() if clock is None else clock
         self._seq = -1
-        self._contracts: tuple[Contract, ...] = ()
+        self._versions: tuple[Contract, ...] = ()
+        self._timelines: dict[tuple[str, str], tuple[Objective, ...]] = {}
 
     def contracts(self, tenant: str | None = None) -> list[Contract]:
-        """All contracts in order of tenant and name; of one tenant when it is given."""
-        if self._seq != self._feed.seq:
-            # Sequences move with every record of the stream, so this is asked often and done rarely.
-            self._seq = self._feed.seq
-            self._contracts = tuple(contracts_of(self._feed.specs(ContractSpec)))
-        return [one for one in self._contracts if tenant is None or one.tenant == tenant]
+        """The versions in force now, in order of tenant and name; of one tenant when it is given."""
+        now_ms = self._clock.now_ns() // NS_PER_MS
+        return [one for one in self.versions(tenant) if in_force(one, now_ms)]
+
+    def versions(self, tenant: str | None = None) -> list[Contract]:
+        """Every version, in order of tenant, name and effective date; of one tenant when it is given."""
+        self._read()
+        return [one for one in self._versions if tenant is None or one.tenant == tenant]
 
     def objectives(self, tenant: str | None = None) -> list[Objective]:
-        """All objectives; of one tenant when it is given."""
+        """The objectives in force now; of one tenant when it is given."""
         return [objective for one in self.contracts(tenant) for objective in one.objectives]
+
+    def sliced(self) -> list[Objective]:
+        """Those in force now whose slices come from request histograms."""
+        return [one for one in self.objectives() if one.from_requests]
+
+    def timeline(self, tenant: str, key: str) -> tuple[Objective, ...]:
+        """An objective in each version that has it, in order of time: [from_ms, until_ms) never overlap.
+
+        Between two of them nothing was promised, where a version in between did not have it. Empty for a
+        name that no version knows.
+        """
+        self._read()
+        return self._timelines.get((tenant, key), ())
 
     def tenants(self) -> list[str]:
         """Tenants that have a contract."""
         return sorted({one.tenant for one in self.contracts()})
 
+    def _read(self) -> None:
+        if self._seq == self._feed.seq:
+            return
+        # Sequences move with every record of the stream, so this is asked often and done rarely.
+        self._seq = self._feed.seq
+        self._versions = tuple(contracts_of(self._feed.specs(ContractSpec)))
+        timelines: dict[tuple[str, str], list[Objective]] = {}
+        for version in self._versions:
+            for one in version.objectives:
+                timelines.setdefault((one.tenant, one.key), []).append(one)
+        self._timelines = {key: tuple(found) for key, found in timelines.items()}
 
-def contracts_of(documents: Iterable[AppliedDocument[ContractSpec]]) -> list[Contract]:
-    """Contract documents as contracts; documents of no tenant promise nothing to anybody."""
-    return [contract_of(document) for document in documents if document.tenant is not None]
+
+def in_force(contract: Contract, at_ms: int) -> bool:
+    """Whether these terms hold at an instant."""
+    return contract.effective_from_ms <= at_ms and (contract.until_ms is None or at_ms < contract.until_ms)
 
 
-def contract_of(document: AppliedDocument[ContractSpec]) -> Contract:
-    """One contract. Its version is the place of its document in the configuration's history."""
+def contracts_of(documents: Iterable[_Document]) -> list[Contract]:
+    """Every version of every contract, in order of tenant, name and date.
+
+    Documents of no tenant promise nothing to anybody. A version that the next one replaces before it would
+    begin (its zone is hours behind) never holds, and is left out.
+    """
+    ordered = sorted(
+        (one for one in documents if one.tenant is not None),
+        key=lambda one: (one.tenant or "", one.name, one.spec.effective_from),
+    )
+    out: list[Contract] = []
+    for _, group in groupby(ordered, key=lambda one: (one.tenant, one.name)):
+        until: int | None = None
+        found: list[Contract] = []
+        for document in reversed(list(group)):
+            starts = effective_ms(document.spec)
+            if until is None or starts < until:
+                found.append(contract_of(document, until_ms=until))
+                until = starts
+        out.extend(reversed(found))
+    return out
+
+
+def contract_of(document: _Document, *, until_ms: int | None = None) -> Contract:
+    """One version of a contract. Its number is the place of its document in the configuration's history."""
     assert document.tenant is not None
     spec = document.spec
-    midnight = datetime.combine(spec.effective_from, time(), tzinfo=ZoneInfo(_zone(spec)))
+    from_ms = effective_ms(spec)
     return Contract(
         tenant=document.tenant,
         name=document.name,
         version=document.seq,
-        time_zone=_zone(spec),
-        effective_from_ms=round(midnight.astimezone(UTC).timestamp() * 1000),
-        objectives=tuple(_objective(document, one) for one in spec.objectives),
+        time_zone=str(spec.time_zone),
+        effective_from_ms=from_ms,
+        objectives=tuple(
+            objective_of(document, one, from_ms=from_ms, until_ms=until_ms) for one in spec.objectives
+        ),
+        until_ms=until_ms,
+        credits=contract_credits(document),
+        reports=contract_reports(spec),
+        hours=contract_hours(spec),
     )
 
 
-def _objective(
-    document: AppliedDocument[ContractSpec], one: AvailabilityObjective | LatencyObjective
-) -> Objective:
-    spec = document.spec
-    common = Objective(
-        tenant=document.tenant or "",
-        contract=document.name,
-        name=one.name,
-        kind=ObjectiveKind.AVAILABILITY,
-        good_share=one.good_share,
-        window_ms=one.window.ns // NS_PER_MS,
-        metric=one.metric,
-        slice_ms=spec.slice.ns // NS_PER_MS,
-        match=dict(one.match),
-        down_above=spec.down_above.value,
-        no_data=NoData(spec.no_data.value),
-        coverage_floor=spec.coverage_floor.value,
-        time_zone=_zone(spec),
-    )
-    if isinstance(one, LatencyObjective):
-        return replace(common, kind=ObjectiveKind.LATENCY, threshold_s=Fraction(one.target.ns, 10**9))
-    return replace(common, bad_attribute=one.bad.attribute, bad_at_least=one.bad.at_least)
-
-
-def _zone(spec: ContractSpec) -> str:
-    return str(spec.time_zone)
+def effective_ms(spec: ContractSpec) -> int:
+    """From when the terms hold: local midnight of the date, Unix milliseconds."""
+    midnight = datetime.combine(spec.effective_from, time(), tzinfo=ZoneInfo(str(spec.time_zone)))
+    return round(midnight.astimezone(UTC).timestamp() * 1000)
