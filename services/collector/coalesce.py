@@ -2,8 +2,8 @@
 
 An append costs a sync of a disk or a round trip between regions, whatever its size. While one is
 on its way, the requests that arrive wait for it and leave together as the next record; when none
-is, a request leaves at once, so that an idle log adds no waiting. A record that is full does not
-wait for the one before it.
+is, a request leaves at once, so that an idle log adds no waiting; while records carry several
+requests, that is under load, each waits a moment for more. A record that is full waits for nothing.
 
 Each caller returns when the log has its request, and not before. When an append fails, every
 caller of its record is told to send again; a caller that goes away takes only its own request
@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from services.collector.columns import Decoded
+from services.collector.kept_records import KeptRecords
 from services.collector.model import LoggedRequest
 from services.collector.record import encode_requests, message_id
 from services.common.errors import ThreeninesError, Unavailable
@@ -38,6 +40,8 @@ class CoalesceConfig:
     """Of requests in a record, before compression (which leaves about 1 MB): even bytes that do not
     compress stay within the log's 8 MB. A request above it has a record of its own."""
     max_requests: int = 512
+    linger_s: float = 0.01
+    """How long a record waits to be filled when the one before it held more than one request."""
     max_in_flight: int = 4
     """Appends of one tenant under way at once."""
     max_waiting_bytes: int = 256 << 20
@@ -50,6 +54,7 @@ class CoalesceConfig:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     request: LoggedRequest
+    decoded: Decoded | None
     done: "asyncio.Future[None]"
     size: int
 
@@ -61,15 +66,23 @@ class _Lane:
     waiting: deque[_Waiting] = field(default_factory=deque)
     size: int = 0
     in_flight: int = 0
+    busy: bool = False
+    """Whether the last record held several requests."""
 
 
 class Coalescer:
     """Appends requests; belongs to one event loop."""
 
     def __init__(
-        self, log: Log, counters: Counters, random_bytes: Callable[[int], bytes], config: CoalesceConfig
+        self,
+        log: Log,
+        counters: Counters,
+        random_bytes: Callable[[int], bytes],
+        config: CoalesceConfig,
+        kept: KeptRecords | None = None,
     ) -> None:
         self._log = log
+        self._kept = kept
         self._counters = counters
         self._random_bytes = random_bytes
         self._config = config
@@ -82,8 +95,8 @@ class Coalescer:
         """Bytes of requests between arrival and acknowledgement."""
         return self._held_bytes
 
-    async def append(self, tenant: str, request: LoggedRequest) -> None:
-        """Return when the log has the request.
+    async def append(self, tenant: str, request: LoggedRequest, decoded: Decoded | None = None) -> None:
+        """Return when the log has the request; `decoded` is what it holds, for the writer of this process.
 
         Raises:
             Unavailable: the log did not confirm, is full, or too much waits for it; the request may
@@ -96,7 +109,7 @@ class Coalescer:
                 reason="RECEIVER_MEMORY_FULL",
                 retry_after_s=_RETRY_AFTER_S,
             )
-        mine = _Waiting(request, asyncio.get_running_loop().create_future(), size)
+        mine = _Waiting(request, decoded, asyncio.get_running_loop().create_future(), size)
         lane = self._lanes.setdefault(tenant, _Lane())
         lane.waiting.append(mine)
         lane.size += size
@@ -126,9 +139,13 @@ class Coalescer:
         return lane.size >= self._config.max_bytes or len(lane.waiting) >= self._config.max_requests
 
     async def _send(self, tenant: str, lane: _Lane, taken: list[_Waiting]) -> None:
-        taken = taken or self._take(lane)
         try:
+            if not taken:
+                if lane.busy:
+                    await asyncio.sleep(self._config.linger_s)
+                taken = self._take(lane)
             if taken:
+                lane.busy = len(taken) > 1
                 await self._append(tenant, taken)
         except asyncio.CancelledError:
             # The process ends: nobody is told "accepted", and nothing new is begun.
@@ -163,6 +180,8 @@ class Coalescer:
     async def _append(self, tenant: str, taken: list[_Waiting]) -> None:
         try:
             record = await self._encoded(tenant, taken)
+            if self._kept is not None:
+                self._kept.keep(record, [one.decoded for one in taken])
             await self._log.append(
                 OTLP,
                 f"otlp.0.{tenant}",

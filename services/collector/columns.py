@@ -148,3 +148,21 @@ def row_sums(ragged: RaggedCounts) -> U64:
 def row_lengths(ragged: RaggedFloats | RaggedCounts) -> I64:
     """Length of each row."""
     return np.diff(ragged.ends, prepend=np.int64(0))
+
+
+_POINT_BYTES = 96
+"""Of the fixed part of a point, with what the kernels' tables hold beside it."""
+
+
+def held_bytes(decoded: Decoded) -> int:
+    """About the memory that a decoded request holds; the tables of series are shared and not counted."""
+    histograms, exponential, summaries = decoded.histograms, decoded.exp_histograms, decoded.summaries
+    rows = len(histograms.point) + len(exponential.point) + len(summaries.point)
+    size = _POINT_BYTES * (decoded.point_count + rows)
+    if rows:
+        size += histograms.bounds.values.nbytes + histograms.counts.values.nbytes
+        size += exponential.positive_counts.values.nbytes + exponential.negative_counts.values.nbytes
+        size += 2 * summaries.quantiles.values.nbytes
+    for told in decoded.exemplars.filtered_attributes:
+        size += 4 * _POINT_BYTES + len(told)
+    return size

@@ -12,6 +12,7 @@ from functools import partial
 
 from services.collector.coalesce import CoalesceConfig, Coalescer
 from services.collector.errors import PointTooLarge, RequestTooLarge
+from services.collector.kept_records import KeptRecords
 from services.collector.judge import Examined, examine, pack
 from services.collector.model import LoggedRequest
 from services.collector.rate import RateGate
@@ -64,13 +65,14 @@ class Receiver:
         counters: Counters | None = None,
         rate: RateGate | None = None,
         series: SeriesGate | None = None,
+        kept: KeptRecords | None = None,
     ) -> None:
         self._tallies = tallies
         self._clock = clock
         self._config = config
         self._rate = rate
         self._series = series
-        self._coalescer = Coalescer(log, counters or Counters(), random_bytes, config.coalesce)
+        self._coalescer = Coalescer(log, counters or Counters(), random_bytes, config.coalesce, kept)
 
     async def export(self, tenant: str, raw: bytes) -> Outcome:
         """Judge a request and make its accepted points durable; returning is the promise.
@@ -109,7 +111,7 @@ class Receiver:
         if self._series is not None:
             verdict = await self._series.judge(tenant, looked.decoded, verdict)
         for part in await self._packed(tenant, raw, looked.identifier, verdict):
-            await self._coalescer.append(tenant, part)
+            await self._coalescer.append(tenant, part, looked.decoded if part.raw is raw else None)
         rejected = verdict.rejected_count
         self._tallies.rejected(tenant, verdict.reasons)
         if rejected < points:

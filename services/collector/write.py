@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from services.collector.applied import publish_applied
 from services.collector.errors import BatchMismatch
+from services.collector.kept_records import KeptRecords
 from services.collector.pause import PauseGate
 from services.collector.poison import DeadLetters
 from services.collector.ports import PointStore, TableBlock
@@ -80,6 +81,7 @@ class Writer:
         wrote: Callable[[], None] = lambda: None,
         keep_days: KeepDays = default_keep_days,
         new_ids: Callable[[], SeriesIds] = SeriesIds,
+        kept: KeptRecords | None = None,
     ) -> None:
         self._log = log
         self._store = store
@@ -92,6 +94,7 @@ class Writer:
         self._wrote = wrote
         self._keep_days = keep_days
         self._new_ids = new_ids
+        self._kept = kept or KeptRecords(clock, 0)
         self._dead_letters = DeadLetters(log, counters, region=config.region)
         self._remembered: tuple[tuple[str, int, int], _Session] | None = None
         self._started_ns = 0
@@ -140,7 +143,7 @@ class Writer:
             session.positions, session.position = positions, position
             return session
         past = await read_past(self._log, written_seq=position.written_seq, log_time_ns=position.log_time_ns)
-        builder = BatchBuilder(past.window, self._new_ids(), SeriesCache(), self._keep_days)
+        builder = BatchBuilder(past.window, self._new_ids(), SeriesCache(), self._keep_days, self._kept.take)
         session = _Session(positions, position, builder, past.log_time_ns)
         self._remembered = (place, session)
         _log.info("writing into %s after %d (%s)", database, position.written_seq, position.state)
@@ -148,6 +151,7 @@ class Writer:
 
     async def _gather(self, first: int) -> list[Entry]:
         """The entries of the next batch: until it is full or the period is over."""
+        self._kept.want()
         deadline_ns = self._started_ns + round(self._config.period_s * 1e9)
         entries: list[Entry] = []
         while True:

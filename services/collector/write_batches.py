@@ -27,7 +27,7 @@ from services.collector.retention import KeepDays, default_keep_days, expires
 from services.collector.series_ids import Decisions, NewSeries, Owners, SeriesIds, TableKeys, choose
 from services.collector.write_columns import Rows
 from services.collector.write_probe import blames_bytes
-from services.collector.write_read import LogReader, Reading
+from services.collector.write_read import LogReader, Reading, TakeDecoded, nothing_kept
 from services.collector.write_series import SeriesCache, SeriesDay, fresh_series, series_blocks
 from services.common.log_port import Entry
 
@@ -98,15 +98,18 @@ class BatchBuilder:
         ids: SeriesIds,
         cache: SeriesCache,
         keep_days: KeepDays = default_keep_days,
+        take: TakeDecoded = nothing_kept,
     ) -> None:
         self._window = window
         self._ids = ids
         self._cache = cache
         self._keep_days = keep_days
+        self._take = take
 
     def read(self, entries: Sequence[Entry], *, log_time_ns: int) -> Reading:
         """What the log's entries hold; `log_time_ns` is log time before them, Unix nanoseconds."""
-        return LogReader(self._window.look(), self._ids).read(entries, log_time_ns=log_time_ns)
+        reader = LogReader(self._window.look(), self._ids, take=self._take)
+        return reader.read(entries, log_time_ns=log_time_ns)
 
     def undecided(self, reading: Reading, owners: Owners) -> tuple[IdPlace, ...]:
         """The ids to ask the store for before `build`; ask again with the answers until empty."""
@@ -159,7 +162,7 @@ class BatchBuilder:
                 if not blames_bytes(err, decode):
                     raise
                 tally.dead_lettered += accepted
-                data = one.logged.raw
+                data = one.raw
                 reading.poison.append(
                     poison_of(one.entry, err, request=one.place, points=accepted, data=data)
                 )

@@ -24,6 +24,14 @@ from services.common.errors import ThreeninesError
 from services.common.log_port import Entry
 
 
+TakeDecoded = Callable[[bytes], Sequence[Decoded] | None]
+"""Gives the requests of a record, decoded, where they are at hand (`kept_records.py`)."""
+
+
+def nothing_kept(_record: bytes) -> None:
+    """Every record has to be decoded."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
     """One request to write. `keys` are those of its series; the ones at `new` are not decided."""
@@ -38,6 +46,11 @@ class ReadRequest:
     new: list[int]
     settled: TableKeys | None
     """Instead of `keys`, where all series of the request's table were decided before."""
+
+    @property
+    def raw(self) -> bytes:
+        """The request's bytes, as the log has them."""
+        return self.logged.raw or decode_record(self.entry.data).requests[self.place].raw
 
 
 @dataclass(slots=True)
@@ -65,10 +78,17 @@ class Reading:
 class LogReader:
     """Reads entries against a view of the window of resends."""
 
-    def __init__(self, look: DedupeLook, ids: SeriesIds, decode: Callable[[bytes], Decoded] = decode) -> None:
+    def __init__(
+        self,
+        look: DedupeLook,
+        ids: SeriesIds,
+        decode: Callable[[bytes], Decoded] = decode,
+        take: TakeDecoded = nothing_kept,
+    ) -> None:
         self._look = look
         self._ids = ids
         self._decode = decode
+        self._take = take
 
     def read(self, entries: Sequence[Entry], *, log_time_ns: int) -> Reading:
         """What the entries hold; `log_time_ns` is log time before them."""
@@ -83,9 +103,11 @@ class LogReader:
         heads = readable_heads(entry)
         failure: CorruptRecord | None = None
         requests: Sequence[LoggedRequest] = heads.requests if heads is not None else ()
+        kept = self._take(entry.data) if requests else None
         try:
-            record = decode_record(entry.data)
-            requests = record.requests if heads is not None else ()
+            record = decode_record(entry.data) if kept is None else None
+            if record is not None:
+                requests = record.requests if heads is not None else ()
             if heads is None:
                 failure = CorruptRecord("the record names another tenant", reason=TENANT_MISMATCH)
         except CorruptRecord as err:
@@ -101,14 +123,16 @@ class LogReader:
                 tally.dead_lettered += accepted
                 lost += accepted
             else:
-                self._request(reading, entry, place, logged)
+                self._request(reading, entry, place, logged, kept[place] if kept else None)
         if failure is not None:
             reading.poison.append(poison_of(entry, failure, request=None, points=lost, data=entry.data))
 
-    def _request(self, reading: Reading, entry: Entry, place: int, logged: LoggedRequest) -> None:
+    def _request(
+        self, reading: Reading, entry: Entry, place: int, logged: LoggedRequest, kept: Decoded | None
+    ) -> None:
         accepted = max(0, logged.point_count - logged.rejected_count)
         try:
-            read = self._read(entry, place, logged)
+            read = self._read(entry, place, logged, kept or self._decode(logged.raw))
         # Bytes must not stop the stream, whichever defect of ours they meet; nothing is lost, and it is told.
         except Exception as err:
             if not blames_bytes(err, self._decode):
@@ -118,8 +142,7 @@ class LogReader:
             return
         reading.requests.append(read)
 
-    def _read(self, entry: Entry, place: int, logged: LoggedRequest) -> ReadRequest:
-        decoded = self._decode(logged.raw)
+    def _read(self, entry: Entry, place: int, logged: LoggedRequest, decoded: Decoded) -> ReadRequest:
         points = decoded.point_count
         if points != logged.point_count:
             raise _mismatch("POINT_COUNT_MISMATCH", f"{points} points where {logged.point_count} were judged")
