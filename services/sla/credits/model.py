@@ -66,6 +66,8 @@ class Credit:
     amount: of a running period the projected one; of one to be reviewed what the rules would give.
     claim_by_ms: the first instant at which a claim is too late.
     trace: sentences, in order, that lead from the measurement to the amount.
+    name: resource name from tenant, contract, period and version, so that a re-run gives the same credit.
+    amount_so_far: what it would be if a running period ended now.
     """
 
     tenant: str
@@ -81,4 +83,6 @@ class Credit:
     currency: str
     claim_by_ms: int | None
     trace: tuple[str, ...]
+    name: str = ""
     projected: Fraction | None = None
+    amount_so_far: Decimal = Decimal(0)
