@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from services.collector.clickhouse import ClickHousePointStore
 from services.collector.clickhouse_read import ClickHouseReader
 from services.collector.config import CollectorConfig
+from services.collector.dead_letters import DeadLetterReader
+from services.collector.dead_letters_replay import DeadLetterReplay
 from services.collector.doors import Doors
 from services.collector.kept_records import KeptRecords
 from services.collector.list_series import SeriesLister
@@ -157,6 +159,10 @@ class Collector:
         workers = str(self.config.settings.collector_workers)
         return {**self.environ, "THREENINES_COLLECTOR_WORKERS": workers, **doors.listens}
 
+    async def _followed(self, seq: int) -> None:
+        await self.feed.wait_for(seq)
+        await self.pool.followed(seq)
+
     def _pool(self) -> WorkerPool:
         return WorkerPool(
             self.config.settings.collector_workers - 1,
@@ -192,19 +198,29 @@ class Collector:
             database=database,
             status=self.status,
             clock=self.clock,
+            followed=self._followed,
         )
 
     def _servicer(self) -> CollectorServicer:
         tenants = Tenants(
-            log=self.engine.log, feed=self.feed, clock=self.clock, random_bytes=secrets.token_bytes
+            log=self.engine.log,
+            feed=self.feed,
+            clock=self.clock,
+            random_bytes=secrets.token_bytes,
+            followed=self._followed,
         )
         series = SeriesLister(self.reader, self.status.watermark_ns)
+        letters = DeadLetterReader(self.engine.log, self.engine.kv)
         return CollectorServicer(
             status=self.status,
             tenants=tenants,
             series=series,
             quotas=self.quotas.administration,
             usage=self.quotas.usage,
+            dead_letters=letters,
+            replay=DeadLetterReplay(
+                letters, self.engine.log, self.engine.kv, self.clock, self.config.receive.limits
+            ),
         )
 
     def _writer(self) -> WriterRunner:

@@ -5,6 +5,7 @@ owns the count of series.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from services.collector.census_rebuild import CensusRebuild
 from services.collector.clickhouse_usage import ClickHouseUsage
@@ -60,9 +61,13 @@ class Quotas:
         database: Database,
         status: StatusReporter,
         clock: Clock,
+        followed: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
+        """`followed` as of `Tenants`."""
         store = ClickHouseUsage(database)
-        self.administration = QuotaAdministration(log=log, feed=feed, clock=clock, default=default)
+        self.administration = QuotaAdministration(
+            log=log, feed=feed, clock=clock, default=default, followed=followed
+        )
         self.usage = UsageReporter(
             reader=store, census=census, quotas=self.administration, watermark_ns=status.watermark_ns
         )

@@ -1,6 +1,6 @@
 """Changing a tenant's quota: a document of the CONFIG stream, on top of the one that was read."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 
 from services.collector.quota import Quota, QuotaInfo
@@ -30,7 +30,17 @@ class QuotaChange:
 class QuotaAdministration:
     """The use cases; each checks who asks. `default` is the quota of who has none of its own."""
 
-    def __init__(self, *, log: Log, feed: ConfigFeed, clock: Clock, default: Quota) -> None:
+    def __init__(
+        self,
+        *,
+        log: Log,
+        feed: ConfigFeed,
+        clock: Clock,
+        default: Quota,
+        followed: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        """`followed` as of `Tenants`."""
+        self._followed = followed or feed.wait_for
         self._log = log
         self._feed = feed
         self._clock = clock
@@ -66,7 +76,7 @@ class QuotaAdministration:
             clock=self._clock,
             expected_seq=before.seq,
         )
-        await self._feed.wait_for(applied.seq)
+        await self._followed(applied.seq)
         return await self.read(tenant)
 
     async def read(self, tenant: str) -> QuotaInfo:

@@ -6,7 +6,7 @@ refused everywhere. Of a token only the hash of its secret is stored.
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from services.collector.model import TenantInfo, TokenInfo, TokenPage
 from services.collector.record import TICK_TENANT
@@ -31,8 +31,17 @@ class Tenants:
     """The use cases about tenants and tokens; each checks who asks."""
 
     def __init__(
-        self, *, log: Log, feed: ConfigFeed, clock: Clock, random_bytes: Callable[[int], bytes]
+        self,
+        *,
+        log: Log,
+        feed: ConfigFeed,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        followed: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
+        """`followed` returns when every process that receives has a sequence of CONFIG; else this one's
+        feed is enough."""
+        self._followed = followed or feed.wait_for
         self._log = log
         self._feed = feed
         self._clock = clock
@@ -126,10 +135,10 @@ class Tenants:
         return found.spec
 
     async def _put(self, document: Document) -> None:
-        """Apply and wait until this process sees it, so that the next call does."""
+        """Apply and wait until it is seen, so that the next call sees it, whichever process takes it."""
         actor = current_principal().token_id
         applied = await put_document(self._log, document, actor=actor, clock=self._clock)
-        await self._feed.wait_for(applied.seq)
+        await self._followed(applied.seq)
 
     async def _info(self, spec: TokenSpec) -> TokenInfo:
         entry = await self._log.last_entry(CONFIG, subject_for(Kind.TOKEN, None, spec.token_id))

@@ -41,7 +41,7 @@ class Worker:
     def __init__(
         self, config: CollectorConfig, engine: NatsEngine, feed: ConfigFeed, *, pool: str, number: int
     ) -> None:
-        self._config, self._engine = config, engine
+        self._config, self._engine, self._feed = config, engine, feed
         self._number = number
         self._subjects = PoolSubjects(pool)
         self._clock = clock = SystemClock()
@@ -95,7 +95,7 @@ class Worker:
         asked = json.loads(question)
         arrived = int(asked["arrived"]) if asked["life"] == self._life else 0
         serving = await self._health.serving()
-        return self._reporter.report(arrived, serving=serving).to_json()
+        return self._reporter.report(arrived, serving=serving, config_seq=self._feed.seq).to_json()
 
     async def _farewell(self) -> None:
         last = self._reporter.report(0, serving=False).to_json()

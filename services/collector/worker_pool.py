@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 _ASK_S = 0.5
 _BELIEVED_NS = 3_000_000_000
+_FOLLOW_NS = 2_000_000_000
+_FOLLOW_POLL_S = 0.01
 _DRAIN_MORE_S = 5.0
 """Beyond what its requests may take, for what a worker does before and after."""
 
@@ -62,11 +64,14 @@ class _Worker:
         self.number = number
         self._serving: tuple[int, int] | None = None
         """Process id that said so last, and when (monotonic nanoseconds)."""
+        self.config_seq = 0
+        """How far it followed the configuration then."""
 
     def heard(self, report: Report, now_ns: int) -> None:
         """Take a report in."""
         self.counts.add(report)
         self._serving = (report.pid, now_ns) if report.serving else None
+        self.config_seq = report.config_seq
 
     def ready(self, now_ns: int) -> bool:
         """Whether the process that runs now said lately that it serves."""
@@ -131,6 +136,21 @@ class WorkerPool:
         """
         async with self._asking:
             await asyncio.gather(*(self._ask(worker) for worker in self._workers))
+
+    async def followed(self, seq: int) -> None:
+        """Return when every worker that serves has this sequence of the configuration, or after a while.
+
+        So a token that was just made is known wherever its first request arrives.
+        """
+        deadline_ns = self._clock.monotonic_ns() + _FOLLOW_NS
+        while self._behind(seq) and self._clock.monotonic_ns() < deadline_ns:
+            await self.collect()
+            if self._behind(seq):
+                await self._clock.sleep(_FOLLOW_POLL_S)
+
+    def _behind(self, seq: int) -> bool:
+        now_ns = self._clock.monotonic_ns()
+        return any(one.ready(now_ns) and one.config_seq < seq for one in self._workers)
 
     async def probe(self) -> bool:
         """Whether every worker serves."""

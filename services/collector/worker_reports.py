@@ -34,13 +34,16 @@ class Report:
     pid: int
     number: int
     serving: bool
+    config_seq: int
+    """How far it follows the configuration."""
     totals: Totals
 
     def to_json(self) -> bytes:
         """As it is sent."""
         totals = [[name, labels, value] for (name, labels), value in self.totals.items()]
         head = {"version": 1, "life": self.life, "pid": self.pid, "number": self.number}
-        return json.dumps({**head, "serving": self.serving, "totals": totals}).encode()
+        state = {"serving": self.serving, "config_seq": self.config_seq}
+        return json.dumps({**head, **state, "totals": totals}).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Report":
@@ -50,7 +53,14 @@ class Report:
             (str(name), tuple((str(key), str(text)) for key, text in labels)): int(value)
             for name, labels, value in read["totals"]
         }
-        return cls(str(read["life"]), int(read["pid"]), int(read["number"]), bool(read["serving"]), totals)
+        return cls(
+            life=str(read["life"]),
+            pid=int(read["pid"]),
+            number=int(read["number"]),
+            serving=bool(read["serving"]),
+            config_seq=int(read["config_seq"]),
+            totals=totals,
+        )
 
 
 class Reporter:
@@ -65,7 +75,7 @@ class Reporter:
         self._arrived: Totals = {}
         self._open: dict[int, Totals] = {}
 
-    def report(self, arrived: int, *, serving: bool) -> Report:
+    def report(self, arrived: int, *, serving: bool, config_seq: int = 0) -> Report:
         """The next one, after the owner said which is the last that arrived (0: none)."""
         if arrived in self._open:
             self._arrived = self._open[arrived]
@@ -76,7 +86,7 @@ class Reporter:
         now = totals_of(self._tallies, self._counters)
         self._open[self._number] = now
         changed = {key: value for key, value in now.items() if self._arrived.get(key) != value}
-        return Report(self._life, self._pid, self._number, serving, changed)
+        return Report(self._life, self._pid, self._number, serving, config_seq, changed)
 
 
 @dataclass(slots=True)

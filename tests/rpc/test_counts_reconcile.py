@@ -129,7 +129,7 @@ class Running:
 
 
 @pytest_asyncio.fixture
-async def running(tmp_path: Path) -> AsyncIterator[Running]:
+async def running(tmp_path: Path, workers: int) -> AsyncIterator[Running]:
     """Everything, with the collector's metrics going to itself as `up` has it."""
     nats, redis = EmbeddedNats(tmp_path / "nats"), EmbeddedRedis(tmp_path / "redis")
     clickhouse = EmbeddedClickHouse(tmp_path / "clickhouse")
@@ -143,6 +143,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         {
             "THREENINES_ADMIN_TOKEN_SHA256": hashlib.sha256(_ADMIN.encode()).hexdigest(),
             "THREENINES_REDIS_URL": redis.url,
+            "THREENINES_COLLECTOR_WORKERS": str(workers),
             **own_metrics_environment(process.otlp_address, token, {"OTEL_METRIC_EXPORT_INTERVAL": "300"}),
         }
     )
@@ -174,6 +175,7 @@ async def drive(sender: Sender) -> None:
         await sender.send("beta", _points(*"abcdefghijkl"))
 
 
+@pytest.mark.parametrize("workers", [1, 3])
 async def test_received_rejected_acknowledged_logged_and_stored_reconcile_to_zero(running: Running) -> None:
     sender = running.sender
     await drive(sender)
