@@ -13,6 +13,7 @@ from services.sla.kernels import (
     edges,
     explicit,
     exponential,
+    grouped,
     increase,
     intervals,
     merging,
@@ -75,6 +76,9 @@ def warm() -> None:
     intervals.clip(pair, 0, 1)
     intervals.length(pair)
     intervals.lengths(pair, two, one.copy())
+    grouped.gather(one, bounds, 1)
+    grouped.quantile_exact(bounds, at, 0.5, bounds.copy())
+    grouped.nearest_rank(bounds, at, 1, 2, bounds.copy())
     coverage.learn_intervals(one, ten, 100, 60, one.copy())
     coverage.covered_from(one, ten, one, ten.copy())
     coverage.union_lengths(one, ten, 0, 10, one.copy())

@@ -12,6 +12,7 @@ from services.sla.kernels import exponential, spread
 INSIDE = {
     *("down", "fit", "first_slice", "last_slice", "share", "mul_div"),
     *("bucket_of_rank", "index_of", "_power"),
+    *("_each", "_select", "_keep", "_pivot", "_insertion"),
     *("_deciding", "product"),
     *("below", "pieces", "before"),
     *("merge_shape", "merge", "reaches", "accumulate", "fold"),
