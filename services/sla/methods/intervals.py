@@ -99,6 +99,8 @@ def slices_fit(
 
 def calm_slices(columns: SliceColumns, over: Flags, intervals: Intervals, window: tuple[int, int]) -> Ints:
     """For each interval the number of its slices that have requests and are not `over`."""
+    if not len(intervals.start_ms):
+        return intervals.total
     part = _inside(columns, *window)
     live = counted_slices(columns, *window) & (columns.total[part] > 0)
     at = (columns.start_ms[part] - int(intervals.start_ms[0])) // intervals.length_ms
