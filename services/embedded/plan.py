@@ -117,7 +117,7 @@ def _services_environment(
 
 def _collector_title(env: Mapping[str, str]) -> str:
     workers = env.get(_WORKERS) or "1"
-    return "collector (OTLP in)" if workers == "1" else f"collector (OTLP in, {workers} workers)"
+    return "collector (OTLP in)" if workers == "1" else f"collector ({workers} workers)"
 
 
 def _nats(data_dir: DataDir, ports: Ports, environ: Mapping[str, str]) -> tuple[ChildSpec, str]:

@@ -25,16 +25,18 @@ def alive(pids: set[int]) -> set[int]:
 
 def status(data_dir: Path) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "services.cli.main", "status", "--data-dir", str(data_dir)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    wide = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=wide)
 
 
 def test_everything_serves_a_dead_child_returns_and_sigterm_leaves_nothing(tmp_path: Path) -> None:
     """Start, look, kill one child, refuse a second start, stop."""
-    with running(tmp_path) as up:
+    with running(tmp_path, "--workers", "2") as up:
         assert set(up.state()) == {"nats", "redis", "clickhouse", *_SERVICES}
         shown = status(up.files.root)
         assert shown.returncode == 0
         assert "SERVING" in shown.stdout
+        assert "2 workers" in shown.stdout
         assert "threenines tenant create acme" in up.text()
 
         second = Up(up.files.root, tmp_path / "second.log", "--port-base", str(free_port_base()))
@@ -47,7 +49,10 @@ def test_everything_serves_a_dead_child_returns_and_sigterm_leaves_nothing(tmp_p
         until(lambda: up.state()["redis"]["pid"] not in (before, None) and up.serving(), 30, up.text)
         assert "redis died (signal SIGKILL); starting it again" in up.text()
 
-        pids = up.pids()
+        collector = psutil.Process(int(str(up.state()["collector"]["pid"])))
+        workers = {one.pid for one in collector.children()}
+        assert len(workers) == 1
+        pids = up.pids() | workers
         up.process.send_signal(signal.SIGTERM)
         assert up.process.wait(60) == 0, up.text()
         assert alive(pids) == set()

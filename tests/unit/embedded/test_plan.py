@@ -12,8 +12,8 @@ from services.embedded.plan import Platform, build_plan
     ("chosen", "environ", "told", "title"),
     [
         (None, {}, None, "collector (OTLP in)"),
-        (None, {"THREENINES_COLLECTOR_WORKERS": "2"}, "2", "collector (OTLP in, 2 workers)"),
-        (3, {"THREENINES_COLLECTOR_WORKERS": "2"}, "3", "collector (OTLP in, 3 workers)"),
+        (None, {"THREENINES_COLLECTOR_WORKERS": "2"}, "2", "collector (2 workers)"),
+        (3, {"THREENINES_COLLECTOR_WORKERS": "2"}, "3", "collector (3 workers)"),
         (1, {"THREENINES_COLLECTOR_WORKERS": "2"}, "1", "collector (OTLP in)"),
     ],
 )
