@@ -147,6 +147,8 @@ class Poison:
     """Accepted points in it, as far as its head tells."""
     data: bytes
     """The record as the log has it, or the request's own bytes."""
+    rejected: bytes = b""
+    """Of a request: the points that were refused when it was received, as logged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ entry about it to AUDIT. Told again after a crash, it has the same id.
     DEADLETTER: "TND1" | u32 length of the head | head (JSON) | the record, or the one request, as logged
 """
 
+import base64
 import json
 import logging
 import struct
@@ -66,7 +67,13 @@ def poison_of(entry: Entry, err: Exception, *, request: int | None, points: int,
         detail=f"{type(err).__name__}: {err}"[:_DETAIL_LENGTH],
         points=points,
         data=data,
+        rejected=_rejected(entry, request),
     )
+
+
+def _rejected(entry: Entry, request: int | None) -> bytes:
+    heads = readable_heads(entry) if request is not None else None
+    return heads.requests[request].rejected if heads is not None and request is not None else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +83,27 @@ class DeadLetter:
     head: dict[str, Any]
     data: bytes
 
+    @property
+    def rejected(self) -> bytes:
+        """Of a request: the points that were refused when it was received, as logged."""
+        return base64.b64decode(self.head.get("rejected", ""))
+
+    @property
+    def place(self) -> str:
+        """What it is about, the same in every region: incarnation, sequence and request."""
+        request = self.head["request"]
+        return f"{self.head['incarnation']}.{self.head['seq']}.{'record' if request is None else request}"
+
+
+def rejected_text(bitmap: bytes) -> str:
+    """Refused points as a head has them."""
+    return base64.b64encode(bitmap).decode()
+
 
 def encode_dead_letter(poison: Poison, *, incarnation: int, region: str) -> bytes:
     """The record of the stream DEADLETTER. Data that would not fit is left in OTLP: `complete` says so."""
-    complete = len(poison.data) <= _MAX_DATA_BYTES
+    rejected = rejected_text(poison.rejected)
+    complete = len(poison.data) + len(rejected) <= _MAX_DATA_BYTES
     head = {
         "version": 1,
         "stream": OTLP,
@@ -94,6 +118,7 @@ def encode_dead_letter(poison: Poison, *, incarnation: int, region: str) -> byte
         "detail": poison.detail,
         "points": poison.points,
         "complete": complete,
+        "rejected": rejected if complete else "",
     }
     text = json.dumps(head, separators=(",", ":")).encode()
     return _HEAD.pack(MAGIC, len(text)) + text + (poison.data if complete else b"")

@@ -4,7 +4,9 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from services.collector import convert, convert_quota, convert_series
+from services.collector import convert, convert_dead_letters, convert_quota, convert_series
+from services.collector.dead_letters import DeadLetterReader
+from services.collector.dead_letters_replay import DeadLetterReplay
 from services.collector.list_series import SeriesLister
 from services.collector.set_quota import QuotaAdministration
 from services.collector.status import StatusReporter
@@ -26,12 +28,16 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         series: SeriesLister,
         quotas: QuotaAdministration,
         usage: UsageReporter,
+        dead_letters: DeadLetterReader,
+        replay: DeadLetterReplay,
     ) -> None:
         self._status = status
         self._tenants = tenants
         self._series = series
         self._quotas = quotas
         self._usage = usage
+        self._dead_letters = dead_letters
+        self._replay = replay
 
     async def GetStatus(
         self, request: collector_service_pb2.GetStatusRequest, _context: Context
@@ -102,6 +108,32 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
             show_inactive=request.show_inactive,
         )
         return convert.token_page_to_proto(page)
+
+    async def ListDeadLetters(
+        self, request: collector_service_pb2.ListDeadLettersRequest, _context: Context
+    ) -> collector_service_pb2.ListDeadLettersResponse:
+        """List what could not be written."""
+        page = await self._dead_letters.page(
+            _parent(request.parent),
+            page_size=request.page_size,
+            page_token=request.page_token,
+            show_replayed=request.show_replayed,
+        )
+        return convert_dead_letters.page_to_proto(page)
+
+    async def GetDeadLetter(
+        self, request: collector_service_pb2.GetDeadLetterRequest, _context: Context
+    ) -> collector_pb2.DeadLetter:
+        """One dead letter, with the first of its bytes."""
+        found = await self._dead_letters.one(*convert_dead_letters.letter_from_name(request.name))
+        return convert_dead_letters.letter_to_proto(found, with_data=True)
+
+    async def ReplayDeadLetter(
+        self, request: collector_service_pb2.ReplayDeadLetterRequest, _context: Context
+    ) -> collector_pb2.DeadLetter:
+        """Append a dead letter again, once."""
+        done = await self._replay.replay(*convert_dead_letters.letter_from_name(request.name))
+        return convert_dead_letters.letter_to_proto(done, with_data=False)
 
 
 def _parent(name: str) -> str:

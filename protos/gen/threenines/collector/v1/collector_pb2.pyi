@@ -580,6 +580,86 @@ class StreamStatus(_message.Message):
 Global___StreamStatus: _TypeAlias = StreamStatus  # noqa: Y015
 
 @_typing.final
+class DeadLetter(_message.Message):
+    """A record of the log, or one request of it, that could not be written. It is kept as received."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    REQUEST_INDEX_FIELD_NUMBER: _builtins.int
+    APPEND_TIME_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    POINT_COUNT_FIELD_NUMBER: _builtins.int
+    KEPT_BYTES_FIELD_NUMBER: _builtins.int
+    DATA_HEAD_FIELD_NUMBER: _builtins.int
+    REPLAY_TIME_FIELD_NUMBER: _builtins.int
+    REPLAY_SEQUENCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name `tenants/{tenant}/deadLetters/{dead_letter}`."""
+    stream: _builtins.str
+    """Stream of the record, such as `OTLP`."""
+    incarnation: _builtins.str
+    """Incarnation of that stream."""
+    sequence: _builtins.int
+    """Sequence of the record in it; > 0."""
+    request_index: _builtins.int
+    """Place of the request in the record, from 0; absent when it is about the whole record."""
+    region: _builtins.str
+    """`regions/{region}` that could not write it."""
+    reason: _builtins.str
+    """The reason, such as `OTLP_UNDECODABLE`."""
+    detail: _builtins.str
+    """What went wrong, for people."""
+    point_count: _builtins.int
+    """Acknowledged points in it, as far as its head tells; >= 0."""
+    kept_bytes: _builtins.int
+    """Bytes that were kept; 0 when it was too large to keep and is only in the stream itself."""
+    data_head: _builtins.bytes
+    """The first 1024 of them at most; only from GetDeadLetter."""
+    replay_sequence: _builtins.int
+    """Sequence of the record that was appended then; 0 when there is none."""
+    @_builtins.property
+    def append_time(self) -> _timestamp_pb2.Timestamp:
+        """When the record was appended."""
+
+    @_builtins.property
+    def replay_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was appended to its stream again; absent when it was not."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        stream: _builtins.str = ...,
+        incarnation: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        request_index: _builtins.int | None = ...,
+        append_time: _timestamp_pb2.Timestamp | None = ...,
+        region: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        point_count: _builtins.int = ...,
+        kept_bytes: _builtins.int = ...,
+        data_head: _builtins.bytes = ...,
+        replay_time: _timestamp_pb2.Timestamp | None = ...,
+        replay_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_request_index", b"_request_index", "append_time", b"append_time", "replay_time", b"replay_time", "request_index", b"request_index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_index", b"_request_index", "append_time", b"append_time", "data_head", b"data_head", "detail", b"detail", "incarnation", b"incarnation", "kept_bytes", b"kept_bytes", "name", b"name", "point_count", b"point_count", "reason", b"reason", "region", b"region", "replay_sequence", b"replay_sequence", "replay_time", b"replay_time", "request_index", b"request_index", "sequence", b"sequence", "stream", b"stream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__request_index: _TypeAlias = _typing.Literal["request_index"]  # noqa: Y015
+    _WhichOneofArgType__request_index: _TypeAlias = _typing.Literal["_request_index", b"_request_index"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__request_index) -> _WhichOneofReturnType__request_index | None: ...
+
+Global___DeadLetter: _TypeAlias = DeadLetter  # noqa: Y015
+
+@_typing.final
 class TenantStatus(_message.Message):
     """Points and lag of one tenant."""
 

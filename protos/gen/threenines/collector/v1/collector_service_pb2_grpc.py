@@ -83,6 +83,21 @@ class CollectorServiceStub:
                 request_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListTokensRequest.SerializeToString,
                 response_deserializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListTokensResponse.FromString,
                 _registered_method=True)
+        self.ListDeadLetters = channel.unary_unary(
+                '/threenines.collector.v1.CollectorService/ListDeadLetters',
+                request_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.GetDeadLetter = channel.unary_unary(
+                '/threenines.collector.v1.CollectorService/GetDeadLetter',
+                request_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.GetDeadLetterRequest.SerializeToString,
+                response_deserializer=threenines_dot_collector_dot_v1_dot_collector__pb2.DeadLetter.FromString,
+                _registered_method=True)
+        self.ReplayDeadLetter = channel.unary_unary(
+                '/threenines.collector.v1.CollectorService/ReplayDeadLetter',
+                request_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ReplayDeadLetterRequest.SerializeToString,
+                response_deserializer=threenines_dot_collector_dot_v1_dot_collector__pb2.DeadLetter.FromString,
+                _registered_method=True)
 
 
 class CollectorServiceServicer:
@@ -157,6 +172,29 @@ class CollectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeadLetters(self, request, context):
+        """Lists what could not be written, oldest first. Role OPERATOR, AUDITOR or ADMIN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeadLetter(self, request, context):
+        """One dead letter, with the first of its bytes. Role OPERATOR, AUDITOR or ADMIN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadLetter(self, request, context):
+        """Appends a dead letter's requests to its stream again, once however often this is called, and returns
+        it. FAILED_PRECONDITION with the reason STILL_POISON when this release cannot read it either,
+        WRITTEN_ELSEWHERE when a region did, NOTHING_TO_REPLAY when each was a resend. Role OPERATOR or ADMIN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -204,6 +242,21 @@ def add_CollectorServiceServicer_to_server(servicer, server):
                     servicer.ListTokens,
                     request_deserializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListTokensRequest.FromString,
                     response_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListTokensResponse.SerializeToString,
+            ),
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'GetDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeadLetter,
+                    request_deserializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.GetDeadLetterRequest.FromString,
+                    response_serializer=threenines_dot_collector_dot_v1_dot_collector__pb2.DeadLetter.SerializeToString,
+            ),
+            'ReplayDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetter,
+                    request_deserializer=threenines_dot_collector_dot_v1_dot_collector__service__pb2.ReplayDeadLetterRequest.FromString,
+                    response_serializer=threenines_dot_collector_dot_v1_dot_collector__pb2.DeadLetter.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -452,6 +505,87 @@ class CollectorService:
             '/threenines.collector.v1.CollectorService/ListTokens',
             threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListTokensRequest.SerializeToString,
             threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threenines.collector.v1.CollectorService/ListDeadLetters',
+            threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListDeadLettersRequest.SerializeToString,
+            threenines_dot_collector_dot_v1_dot_collector__service__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threenines.collector.v1.CollectorService/GetDeadLetter',
+            threenines_dot_collector_dot_v1_dot_collector__service__pb2.GetDeadLetterRequest.SerializeToString,
+            threenines_dot_collector_dot_v1_dot_collector__pb2.DeadLetter.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threenines.collector.v1.CollectorService/ReplayDeadLetter',
+            threenines_dot_collector_dot_v1_dot_collector__service__pb2.ReplayDeadLetterRequest.SerializeToString,
+            threenines_dot_collector_dot_v1_dot_collector__pb2.DeadLetter.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,15 @@ class CollectorServiceStub:
     """Revokes a token: it is refused everywhere within 10 s. Revoking again changes nothing. Role ADMIN."""
     ListTokens: _grpc.UnaryUnaryMultiCallable[_collector_service_pb2.ListTokensRequest, _collector_service_pb2.ListTokensResponse]
     """Lists a tenant's tokens without their secrets, newest first. Role ADMIN or AUDITOR."""
+    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_collector_service_pb2.ListDeadLettersRequest, _collector_service_pb2.ListDeadLettersResponse]
+    """Lists what could not be written, oldest first. Role OPERATOR, AUDITOR or ADMIN."""
+    GetDeadLetter: _grpc.UnaryUnaryMultiCallable[_collector_service_pb2.GetDeadLetterRequest, _collector_pb2.DeadLetter]
+    """One dead letter, with the first of its bytes. Role OPERATOR, AUDITOR or ADMIN."""
+    ReplayDeadLetter: _grpc.UnaryUnaryMultiCallable[_collector_service_pb2.ReplayDeadLetterRequest, _collector_pb2.DeadLetter]
+    """Appends a dead letter's requests to its stream again, once however often this is called, and returns
+    it. FAILED_PRECONDITION with the reason STILL_POISON when this release cannot read it either,
+    WRITTEN_ELSEWHERE when a region did, NOTHING_TO_REPLAY when each was a resend. Role OPERATOR or ADMIN.
+    """
 
 @_typing.type_check_only
 class CollectorServiceAsyncStub(CollectorServiceStub):
@@ -94,6 +103,15 @@ class CollectorServiceAsyncStub(CollectorServiceStub):
     """Revokes a token: it is refused everywhere within 10 s. Revoking again changes nothing. Role ADMIN."""
     ListTokens: _aio.UnaryUnaryMultiCallable[_collector_service_pb2.ListTokensRequest, _collector_service_pb2.ListTokensResponse]  # type: ignore[assignment]
     """Lists a tenant's tokens without their secrets, newest first. Role ADMIN or AUDITOR."""
+    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_collector_service_pb2.ListDeadLettersRequest, _collector_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
+    """Lists what could not be written, oldest first. Role OPERATOR, AUDITOR or ADMIN."""
+    GetDeadLetter: _aio.UnaryUnaryMultiCallable[_collector_service_pb2.GetDeadLetterRequest, _collector_pb2.DeadLetter]  # type: ignore[assignment]
+    """One dead letter, with the first of its bytes. Role OPERATOR, AUDITOR or ADMIN."""
+    ReplayDeadLetter: _aio.UnaryUnaryMultiCallable[_collector_service_pb2.ReplayDeadLetterRequest, _collector_pb2.DeadLetter]  # type: ignore[assignment]
+    """Appends a dead letter's requests to its stream again, once however often this is called, and returns
+    it. FAILED_PRECONDITION with the reason STILL_POISON when this release cannot read it either,
+    WRITTEN_ELSEWHERE when a region did, NOTHING_TO_REPLAY when each was a resend. Role OPERATOR or ADMIN.
+    """
 
 class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tenants, tokens, quotas, and what became of the points that they sent.
@@ -178,5 +196,32 @@ class CollectorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collector_service_pb2.ListTokensResponse, _abc.Awaitable[_collector_service_pb2.ListTokensResponse]]:
         """Lists a tenant's tokens without their secrets, newest first. Role ADMIN or AUDITOR."""
+
+    @_abc_1.abstractmethod
+    def ListDeadLetters(
+        self,
+        request: _collector_service_pb2.ListDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collector_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_collector_service_pb2.ListDeadLettersResponse]]:
+        """Lists what could not be written, oldest first. Role OPERATOR, AUDITOR or ADMIN."""
+
+    @_abc_1.abstractmethod
+    def GetDeadLetter(
+        self,
+        request: _collector_service_pb2.GetDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collector_pb2.DeadLetter, _abc.Awaitable[_collector_pb2.DeadLetter]]:
+        """One dead letter, with the first of its bytes. Role OPERATOR, AUDITOR or ADMIN."""
+
+    @_abc_1.abstractmethod
+    def ReplayDeadLetter(
+        self,
+        request: _collector_service_pb2.ReplayDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collector_pb2.DeadLetter, _abc.Awaitable[_collector_pb2.DeadLetter]]:
+        """Appends a dead letter's requests to its stream again, once however often this is called, and returns
+        it. FAILED_PRECONDITION with the reason STILL_POISON when this release cannot read it either,
+        WRITTEN_ELSEWHERE when a region did, NOTHING_TO_REPLAY when each was a resend. Role OPERATOR or ADMIN.
+        """
 
 def add_CollectorServiceServicer_to_server(servicer: CollectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
