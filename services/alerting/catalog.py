@@ -5,7 +5,7 @@ rules of its own gets the shipped ones for each availability objective.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.alerting.model import Rule
@@ -21,7 +21,9 @@ from services.alerting.policy import (
 )
 from services.alerting.ports import Receiver
 from services.common.auth import PLATFORM_TENANT
+from services.common.clock import Clock, SystemClock
 from services.common.config_feed import ConfigFeed
+from services.common.contract_versions import ContractDocument, next_change_ms, versions_of
 from services.common.documents import Kind
 from services.common.documents_alerting import BurnRateRule, OutageRule, ReceiverSpec
 from services.common.documents_contract import AvailabilityObjective, ContractSpec
@@ -43,19 +45,24 @@ class ConfigCatalog:
     Args:
         feed: a started feed.
         secrets: environment variables, for the receivers' `headers_from_env`.
+        clock: tells which version of a contract is in force.
     """
 
-    def __init__(self, feed: ConfigFeed, secrets: Mapping[str, str]) -> None:
+    def __init__(self, feed: ConfigFeed, secrets: Mapping[str, str], clock: Clock | None = None) -> None:
         self._feed = feed
         self._secrets = secrets
+        self._clock = SystemClock() if clock is None else clock
         self._made_for = -1
+        self._made_until_ms: int | None = None
+        self._turns = 0
         self._made: dict[str, _TenantRules] = {}
         self._missed: set[tuple[str, str]] = set()
 
     @property
     def version(self) -> int:
-        """See `RuleCatalog.version`."""
-        return self._feed.seq
+        """See `RuleCatalog.version`: also moves when a version of a contract takes over."""
+        self._current()
+        return self._feed.seq + self._turns
 
     def tenants(self) -> set[str]:
         """See `RuleCatalog.tenants`."""
@@ -98,20 +105,25 @@ class ConfigCatalog:
         return Receiver(receiver_id, name, spec.url, spec.send_resolved, headers)
 
     def _current(self) -> Mapping[str, _TenantRules]:
-        version = self._feed.seq
-        if version != self._made_for:
-            self._made = {tenant: self._make(tenant) for tenant in self._tenants_with_contracts()}
-            self._made_for = version
+        now_ms = self._clock.now_ns() // 1_000_000
+        turned = self._made_until_ms is not None and now_ms >= self._made_until_ms
+        if turned or self._feed.seq != self._made_for:
+            self._turns += turned
+            versions = versions_of(self._feed.specs(ContractSpec))
+            contracts: dict[str, list[ContractDocument]] = {}
+            for one in versions:
+                if one.holds(now_ms):
+                    contracts.setdefault(one.document.tenant or "", []).append(one.document)
+            self._made = {tenant: self._make(tenant, found) for tenant, found in contracts.items()}
+            self._made_for = self._feed.seq
+            self._made_until_ms = next_change_ms(versions, now_ms)
         return self._made
 
-    def _tenants_with_contracts(self) -> set[str]:
-        return {doc.tenant for doc in self._feed.specs(ContractSpec) if doc.tenant is not None}
-
-    def _make(self, tenant: str) -> _TenantRules:
-        objectives = self._objectives(tenant)
+    def _make(self, tenant: str, contracts: Sequence[ContractDocument]) -> _TenantRules:
+        objectives = _objectives(tenant, contracts)
         rules = self._configured(tenant, objectives)
         if rules is None:
-            rules = shipped_rules(o for o in objectives.values() if o.name in self._availability(tenant))
+            rules = shipped_rules(o for o in objectives.values() if o.name in _availability(contracts))
         sound: list[Rule] = []
         refused: list[Refusal] = []
         for rule in rules:
@@ -133,29 +145,31 @@ class ConfigCatalog:
             if isinstance(doc.spec, OutageRule | BurnRateRule) and doc.spec.objective in objectives
         ]
 
-    def _objectives(self, tenant: str) -> dict[str, Objective]:
-        found: dict[str, Objective] = {}
-        for doc in self._feed.specs(ContractSpec, tenant):
-            for objective in doc.spec.objectives:
-                name = f"{doc.name}/{objective.name}"
-                found[name] = Objective(
-                    tenant=tenant,
-                    name=name,
-                    target=objective.good_share,
-                    period_ns=objective.window.ns,
-                    slice_ns=doc.spec.slice.ns,
-                    down_above=doc.spec.down_above.value,
-                    coverage_floor=doc.spec.coverage_floor.value,
-                )
-        return found
 
-    def _availability(self, tenant: str) -> set[str]:
-        return {
-            f"{doc.name}/{objective.name}"
-            for doc in self._feed.specs(ContractSpec, tenant)
-            for objective in doc.spec.objectives
-            if isinstance(objective, AvailabilityObjective)
-        }
+def _objectives(tenant: str, contracts: Sequence[ContractDocument]) -> dict[str, Objective]:
+    found: dict[str, Objective] = {}
+    for doc in contracts:
+        for objective in doc.spec.objectives:
+            name = f"{doc.name}/{objective.name}"
+            found[name] = Objective(
+                tenant=tenant,
+                name=name,
+                target=objective.good_share,
+                period_ns=objective.window.ns,
+                slice_ns=doc.spec.slice.ns,
+                down_above=doc.spec.down_above.value,
+                coverage_floor=doc.spec.coverage_floor.value,
+            )
+    return found
+
+
+def _availability(contracts: Sequence[ContractDocument]) -> set[str]:
+    return {
+        f"{doc.name}/{objective.name}"
+        for doc in contracts
+        for objective in doc.spec.objectives
+        if isinstance(objective, AvailabilityObjective)
+    }
 
 
 def _policy(name: str, spec: OutageRule | BurnRateRule) -> Policy:

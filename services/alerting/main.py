@@ -72,7 +72,7 @@ async def serve_alerting(settings: Settings) -> None:
         poster = HttpxPoster(timeout_s=config.post_timeout_s)
         stack.push_async_callback(poster.close)
         history = ClickHouseHistory(database, clock)
-        catalog = ConfigCatalog(feed, config.secrets)
+        catalog = ConfigCatalog(feed, config.secrets, clock)
         health = HealthRegistry(clock)
         health.add_probe("log", engine.probe)
         # Only ListNotifications needs it, and that says so itself.

@@ -6,7 +6,7 @@ stream, no engine and no YAML.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from services.alerting.model import BurnRate, Outage, Rule
@@ -75,6 +75,26 @@ BURN_RATE_1H_5M = BurnRatePolicy(
     severity="page",
     source="SRE workbook, table 5-8: https://sre.google/workbook/alerting-on-slos/",
 )
+
+BURN_RATE_6H_30M = replace(
+    BURN_RATE_1H_5M,
+    name="burn-rate-6h-30m",
+    long_ns=6 * HOUR_NS,
+    short_ns=30 * MINUTE_NS,
+    budget_share=Fraction(5, 100),
+)
+BURN_RATE_1D_2H = replace(
+    BURN_RATE_1H_5M,
+    name="burn-rate-1d-2h",
+    long_ns=DAY_NS,
+    short_ns=2 * HOUR_NS,
+    budget_share=Fraction(10, 100),
+    severity="ticket",
+)
+BURN_RATE_3D_6H = replace(BURN_RATE_1D_2H, name="burn-rate-3d-6h", long_ns=3 * DAY_NS, short_ns=6 * HOUR_NS)
+
+WORKBOOK: tuple[BurnRatePolicy, ...] = (BURN_RATE_1H_5M, BURN_RATE_6H_30M, BURN_RATE_1D_2H, BURN_RATE_3D_6H)
+"""The window pairs of the workbook's chapter 5, for periods of four weeks and more."""
 
 SHIPPED: tuple[Policy, ...] = (OUTAGE, BURN_RATE_1H_5M)
 
@@ -146,14 +166,14 @@ def refusal(rule: Rule, *, slice_ns: int) -> str | None:
     """Why a rule must not be loaded; None when it is sound.
 
     A rule is dead when even 100 % errors do not pass its threshold, and noise when a service
-    that uses its budget exactly as planned would fire it.
+    that uses its budget exactly as planned would fire it; only a ticket may do that.
     """
     condition = rule.condition
     if isinstance(condition, Outage):
         return "DEAD_RULE: down_above >= 1 can never be passed" if condition.down_above >= 1 else None
     if condition.threshold >= 1:
         return f"DEAD_RULE: an error rate above {condition.threshold} cannot happen"
-    if condition.factor < 1 and condition.target < 1:
+    if condition.factor < 1 and condition.target < 1 and rule.severity != "ticket":
         return f"FIRES_ON_HEALTHY: factor {condition.factor} is below 1"
     if condition.short_ns <= 0 or condition.short_ns >= condition.long_ns:
         return "BAD_WINDOWS: the short window must be shorter than the long one"

@@ -1,6 +1,7 @@
 """What a record of the CONFIG stream looks like, and where it goes.
 
-One subject per document, so that the last record of a subject is the document's current state.
+One subject per document, so that the last record of a subject is the document's current state. Contracts
+have one for each effective date; earlier releases had one without a date, which is still read.
 Nothing here talks to the log.
 """
 
@@ -11,7 +12,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.common.documents import Document, Kind, document_from_json, document_to_json
+from services.common.documents import (
+    Document,
+    DocumentKey,
+    Kind,
+    document_from_json,
+    document_to_json,
+    version_of,
+)
 from services.common.documents_values import ALL_TENANTS
 from services.common.errors import InvalidArgument
 
@@ -30,7 +38,10 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One record: `document` is None when the document is deleted."""
+    """One record: `document` is None when the document is deleted.
+
+    version: as the subject has it; empty for a contract under a subject without a date.
+    """
 
     kind: Kind
     tenant: str | None
@@ -38,17 +49,19 @@ class Change:
     document: Document | None
     actor: str
     time_ns: int
+    version: str = ""
 
     @property
-    def key(self) -> tuple[Kind, str | None, str]:
+    def key(self) -> DocumentKey:
         """The same as `Document.key`."""
-        return (self.kind, self.tenant, self.name)
+        version = self.version if self.document is None else version_of(self.document.spec)
+        return (self.kind, self.tenant, self.name, version)
 
 
-def subject_for(kind: Kind, tenant: str | None, name: str) -> str:
-    """The subject of a document."""
+def subject_for(kind: Kind, tenant: str | None, name: str, version: str = "") -> str:
+    """The subject of a document: `config.<kind>.<tenant>.<name>`, and `.<effective date>` for contracts."""
     place = {None: _NO_TENANT, ALL_TENANTS: _EVERY_TENANT}.get(tenant, tenant)
-    return f"config.{kind}.{place}.{name}"
+    return f"config.{kind}.{place}.{name}" + (f".{version}" if version else "")
 
 
 def encode(change: Change) -> bytes:
@@ -59,6 +72,7 @@ def encode(change: Change) -> bytes:
         "kind": change.kind.value,
         "tenant": change.tenant,
         "name": change.name,
+        **({"effective_from": change.version} if change.version else {}),
         "spec": None if change.document is None else document_to_json(change.document)["spec"],
         "actor": change.actor,
         "time_ns": change.time_ns,
@@ -82,9 +96,11 @@ def decode(subject: str, data: bytes) -> Change:
     tenant, name = content.get("tenant"), content.get("name")
     if not isinstance(name, str) or not isinstance(tenant, str | None):
         raise _bad("name or tenant is not text")
-    if subject_for(kind, tenant, name) != subject:
-        raise _bad(f"{kind} {tenant} {name} does not belong to subject {subject}")
     document = document_from_json(content, source=subject) if operation is Operation.APPLY else None
+    version = str(content.get("effective_from") or "")
+    dates = {version, version_of(document.spec)} if document is not None and version else {version}
+    if len(dates) > 1 or subject_for(kind, tenant, name, version) != subject:
+        raise _bad(f"{kind} {tenant} {name} {version} does not belong to subject {subject}")
     time_ns = content.get("time_ns")
     return Change(
         kind,
@@ -93,6 +109,7 @@ def decode(subject: str, data: bytes) -> Change:
         document,
         str(content.get("actor", "")),
         time_ns if isinstance(time_ns, int) else 0,
+        version,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar, cast
 
 from services.common.clock import Clock
 from services.common.config_entries import Change, decode, encode, message_id, subject_for
-from services.common.documents import Document, DocumentSpec, Kind
+from services.common.documents import Document, DocumentKey, DocumentSpec, Kind, version_of
 from services.common.errors import Aborted, InvalidArgument, ThreeninesError, Unavailable
 from services.common.log_port import Entry, Log
 
@@ -21,7 +21,6 @@ _logger = logging.getLogger(__name__)
 _STREAM = "CONFIG"
 _WAIT_S = 1.0
 _RETRY_S = 0.5
-_Key = tuple[Kind, str | None, str]
 SpecT = TypeVar("SpecT", bound=DocumentSpec, covariant=True)
 
 
@@ -34,6 +33,11 @@ class AppliedDocument(Generic[SpecT]):
     name: str
     spec: SpecT
     seq: int
+
+    @property
+    def key(self) -> DocumentKey:
+        """The same as `Document.key`."""
+        return (self.kind, self.tenant, self.name, version_of(self.spec))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class ConfigFeed:
     def __init__(self, log: Log, clock: Clock) -> None:
         self._log = log
         self._clock = clock
-        self._documents: dict[_Key, AppliedDocument[DocumentSpec]] = {}
+        self._documents: dict[DocumentKey, AppliedDocument[DocumentSpec]] = {}
+        self._undated: dict[tuple[str | None, str], AppliedDocument[DocumentSpec]] = {}
         self._callbacks: list[Callable[[], None]] = []
         self._seq = 0
         self._skipped = 0
@@ -86,13 +91,13 @@ class ConfigFeed:
             await asyncio.gather(task, return_exceptions=True)
 
     def documents(self, kind: Kind | str, tenant: str | None = None) -> list[AppliedDocument[DocumentSpec]]:
-        """The documents of a kind in order of tenant and name; of one tenant when it is given."""
+        """The documents of a kind in order of tenant, name and version; of one tenant when it is given."""
         found = [
             document
             for document in self._documents.values()
             if document.kind == kind and (tenant is None or document.tenant == tenant)
         ]
-        return sorted(found, key=lambda document: (document.tenant or "", document.name))
+        return sorted(found, key=lambda document: (document.tenant or "", document.name, document.key[-1]))
 
     def specs(self, spec_type: type[SpecT], tenant: str | None = None) -> list[AppliedDocument[SpecT]]:
         """The documents whose spec has that type: `feed.specs(ContractSpec, "acme")`."""
@@ -107,8 +112,11 @@ class ConfigFeed:
         ]
 
     def get(self, kind: Kind | str, tenant: str | None, name: str) -> AppliedDocument[DocumentSpec] | None:
-        """One document, or None."""
-        return self._documents.get((Kind(kind), tenant, name))
+        """One document, or None; of a contract the version with the latest date."""
+        if Kind(kind) is not Kind.CONTRACT:
+            return self._documents.get((Kind(kind), tenant, name, ""))
+        found = [one for one in self.documents(kind, tenant) if one.name == name]
+        return found[-1] if found else None
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the event loop after each change; it must not block."""
@@ -157,12 +165,21 @@ class ConfigFeed:
         await self._advance(entries[-1].seq)
 
     def _apply(self, seq: int, change: Change) -> None:
+        if change.kind is Kind.CONTRACT and not change.version:
+            self._forget_undated(change)
         if change.document is None:
             self._documents.pop(change.key, None)
             return
-        self._documents[change.key] = AppliedDocument(
-            change.kind, change.tenant, change.name, change.document.spec, seq
-        )
+        applied = AppliedDocument(change.kind, change.tenant, change.name, change.document.spec, seq)
+        self._documents[change.key] = applied
+        if change.kind is Kind.CONTRACT and not change.version:
+            self._undated[change.tenant, change.name] = applied
+
+    def _forget_undated(self, change: Change) -> None:
+        """A contract under a subject without a date has one version: the next record replaces it."""
+        old = self._undated.pop((change.tenant, change.name), None)
+        if old is not None and self._documents.get(old.key) is old:
+            del self._documents[old.key]
 
     def _tell(self) -> None:
         for callback in self._callbacks:
@@ -192,7 +209,8 @@ async def put_document(
     """
     if document.kind is Kind.PLATFORM:
         raise InvalidArgument("a Platform document is not applied: give it to `up`", reason="NOT_APPLICABLE")
-    change = Change(document.kind, document.tenant, document.name, document, actor, clock.now_ns())
+    version = document.key[-1]
+    change = Change(document.kind, document.tenant, document.name, document, actor, clock.now_ns(), version)
     return await _put(log, change, expected_seq)
 
 
@@ -201,21 +219,24 @@ async def apply_document(log: Log, document: Document, *, actor: str, clock: Clo
     return (await put_document(log, document, actor=actor, clock=clock)).seq
 
 
-async def delete_document(
-    log: Log, key: tuple[Kind, str | None, str], *, actor: str, clock: Clock
-) -> Applied:
+async def delete_document(log: Log, key: DocumentKey, *, actor: str, clock: Clock) -> Applied:
     """Take a document out of force; not changed when it was not there. Errors as `put_document`."""
-    return await _put(log, Change(*key, None, actor, clock.now_ns()))
+    kind, tenant, name, version = key
+    return await _put(log, Change(kind, tenant, name, None, actor, clock.now_ns(), version))
 
 
 async def _put(log: Log, change: Change, expected_seq: int | None = None) -> Applied:
     subject = subject_for(*change.key)
     last = await log.last_entry(_STREAM, subject)
     last_seq = 0 if last is None else last.seq
-    if expected_seq not in (None, last_seq):
+    known = last
+    if last is None and change.version:
+        known = await _undated(log, change)
+    known_seq = 0 if known is None else known.seq
+    if expected_seq not in (None, known_seq):
         raise Aborted("the document changed since it was read", reason="FENCED", next_step="Read it again.")
-    if _unchanged(last, change):
-        return Applied(last_seq, changed=False)
+    if _unchanged(known, change):
+        return Applied(known_seq, changed=False)
     ack = await log.append(
         _STREAM,
         subject,
@@ -224,6 +245,16 @@ async def _put(log: Log, change: Change, expected_seq: int | None = None) -> App
         expect_last_subject_seq=last_seq,
     )
     return Applied(ack.seq, changed=True)
+
+
+async def _undated(log: Log, change: Change) -> Entry | None:
+    """The same version of a contract as an earlier release stored it, under a subject without a date."""
+    entry = await log.last_entry(_STREAM, subject_for(change.kind, change.tenant, change.name))
+    try:
+        stored = None if entry is None else decode(entry.subject, entry.data)
+    except ThreeninesError:
+        return None
+    return entry if stored is not None and stored.document and stored.key == change.key else None
 
 
 def _unchanged(last: Entry | None, change: Change) -> bool:

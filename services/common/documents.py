@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from services.common.documents_alerting import AlertRule, ReceiverSpec
-from services.common.documents_check import cross_check
+from services.common.documents_check import Check, cross_check
 from services.common.documents_contract import ContractSpec
 from services.common.documents_errors import DocumentError, DocumentErrors, FieldProblems
-from services.common.documents_model import Document, DocumentSpec, Kind
+from services.common.documents_model import Document, DocumentKey, DocumentSpec, Kind, version_of
 from services.common.documents_platform import (
     MaintenanceWindowSpec,
     PlatformSpec,
@@ -29,11 +29,13 @@ from services.common.documents_yaml import RawDocument, literal_secrets, read_ya
 __all__ = [
     "Document",
     "DocumentErrors",
+    "DocumentKey",
     "DocumentSpec",
     "Kind",
     "document_from_json",
     "document_to_json",
     "load_documents",
+    "version_of",
 ]
 
 _SPECS: Mapping[Kind, TypeAdapter[Any]] = {
@@ -68,12 +70,15 @@ class _TenantName(BaseModel):
     name: TenantId
 
 
-def load_documents(paths: Iterable[Path | str], *, known: Iterable[Document] = ()) -> list[Document]:
+def load_documents(
+    paths: Iterable[Path | str], *, known: Iterable[Document] = (), checks: Iterable[Check] = ()
+) -> list[Document]:
     """Read files, and the *.yaml and *.yml of directories, and check them together.
 
     Args:
         paths: files or directories.
         known: documents that are applied already: references may point to them.
+        checks: what else to ask of each document, by those who know more than this module may.
 
     Raises:
         DocumentErrors: with every error of every document.
@@ -85,7 +90,7 @@ def load_documents(paths: Iterable[Path | str], *, known: Iterable[Document] = (
         errors.extend(problems)
         if document is not None:
             found.append((raw, document))
-    errors.extend(cross_check(found, tuple(known)))
+    errors.extend(cross_check(found, tuple(known), tuple(checks)))
     if errors:
         raise DocumentErrors(errors)
     return [document for _, document in found]

@@ -41,6 +41,15 @@ DocumentSpec: TypeAlias = (
 )
 
 
+DocumentKey: TypeAlias = tuple[Kind, str | None, str, str]
+"""Kind, tenant, name, and the version: the effective date of a contract, empty for other kinds."""
+
+
+def version_of(spec: DocumentSpec) -> str:
+    """What tells documents of one name apart."""
+    return spec.effective_from.isoformat() if isinstance(spec, ContractSpec) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One valid document. `tenant` is None for kinds of the platform, `*` for all tenants."""
@@ -51,6 +60,6 @@ class Document:
     spec: DocumentSpec
 
     @property
-    def key(self) -> tuple[Kind, str | None, str]:
+    def key(self) -> DocumentKey:
         """What makes a document the same one when it is applied again."""
-        return (self.kind, self.tenant, self.name)
+        return (self.kind, self.tenant, self.name, version_of(self.spec))

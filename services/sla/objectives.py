@@ -6,17 +6,13 @@ the terms come to.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, time
-from itertools import groupby
-from zoneinfo import ZoneInfo
 
 from services.common.clock import Clock, SystemClock
-from services.common.config_feed import AppliedDocument, ConfigFeed
+from services.common.config_feed import ConfigFeed
+from services.common.contract_versions import ContractDocument, ContractVersion, versions_of
 from services.common.documents_contract import ContractSpec
 from services.sla.model import NS_PER_MS, Contract, Objective
 from services.sla.objective_terms import contract_credits, contract_hours, contract_reports, objective_of
-
-_Document = AppliedDocument[ContractSpec]
 
 
 class Catalogue:
@@ -78,51 +74,27 @@ def in_force(contract: Contract, at_ms: int) -> bool:
     return contract.effective_from_ms <= at_ms and (contract.until_ms is None or at_ms < contract.until_ms)
 
 
-def contracts_of(documents: Iterable[_Document]) -> list[Contract]:
-    """Every version of every contract, in order of tenant, name and date.
-
-    Documents of no tenant promise nothing to anybody. A version that the next one replaces before it would
-    begin (its zone is hours behind) never holds, and is left out.
-    """
-    ordered = sorted(
-        (one for one in documents if one.tenant is not None),
-        key=lambda one: (one.tenant or "", one.name, one.spec.effective_from),
-    )
-    out: list[Contract] = []
-    for _, group in groupby(ordered, key=lambda one: (one.tenant, one.name)):
-        until: int | None = None
-        found: list[Contract] = []
-        for document in reversed(list(group)):
-            starts = effective_ms(document.spec)
-            if until is None or starts < until:
-                found.append(contract_of(document, until_ms=until))
-                until = starts
-        out.extend(reversed(found))
-    return out
+def contracts_of(documents: Iterable[ContractDocument]) -> list[Contract]:
+    """Every version of every contract, in order of tenant, name and date."""
+    return [contract_of(version) for version in versions_of(documents)]
 
 
-def contract_of(document: _Document, *, until_ms: int | None = None) -> Contract:
+def contract_of(version: ContractVersion) -> Contract:
     """One version of a contract. Its number is the place of its document in the configuration's history."""
+    document = version.document
     assert document.tenant is not None
-    spec = document.spec
-    from_ms = effective_ms(spec)
     return Contract(
         tenant=document.tenant,
         name=document.name,
         version=document.seq,
-        time_zone=str(spec.time_zone),
-        effective_from_ms=from_ms,
+        time_zone=str(document.spec.time_zone),
+        effective_from_ms=version.from_ms,
         objectives=tuple(
-            objective_of(document, one, from_ms=from_ms, until_ms=until_ms) for one in spec.objectives
+            objective_of(document, one, from_ms=version.from_ms, until_ms=version.until_ms)
+            for one in document.spec.objectives
         ),
-        until_ms=until_ms,
+        until_ms=version.until_ms,
         credits=contract_credits(document),
-        reports=contract_reports(spec),
-        hours=contract_hours(spec),
+        reports=contract_reports(document.spec),
+        hours=contract_hours(document.spec),
     )
-
-
-def effective_ms(spec: ContractSpec) -> int:
-    """From when the terms hold: local midnight of the date, Unix milliseconds."""
-    midnight = datetime.combine(spec.effective_from, time(), tzinfo=ZoneInfo(str(spec.time_zone)))
-    return round(midnight.astimezone(UTC).timestamp() * 1000)
