@@ -5,16 +5,9 @@ range is half open.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
-
-class Effect(StrEnum):
-    """What excluded time does to a figure; vendors differ, so the contract says which."""
-
-    DROP = "drop"
-    """It leaves the denominator."""
-    COUNT_UP = "count_up"
-    """It stays in the denominator and counts as up."""
+from services.sla.terms import Effect as Effect
 
 
 class WindowState(IntEnum):
