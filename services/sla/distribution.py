@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from services.sla.kernels import explicit, exponential, merging, quantile
+from services.sla.kernels import explicit, exponential, merging, prometheus, quantile
 from services.sla.model import Distribution, DistributionKind, Ints
 
 WIDEST = 320
@@ -136,3 +136,19 @@ def requests_within(distribution: Distribution, threshold_s: Fraction) -> tuple[
             distribution.scale, distribution.offset, distribution.zero_count, counts, threshold
         )
     return quantile.explicit_share(np.array(distribution.bounds, np.float64), counts, threshold)
+
+
+def prometheus_quantile(distribution: Distribution, q: Fraction) -> float:
+    """What Prometheus' `histogram_quantile` says of the same histogram: for display beside ours, no verdict.
+
+    NaN where it says NaN: without requests, or without any bound.
+    """
+    counts = np.array(distribution.counts, np.int64)
+    if distribution.kind is DistributionKind.EXPONENTIAL:
+        none = np.zeros(0, np.int64)
+        lower, upper, held = prometheus.buckets(
+            distribution.scale, distribution.offset, counts, 0, none, distribution.zero_count, 0.0
+        )
+        return prometheus.native(lower, upper, held, float(distribution.total), float(q), False)
+    bounds = np.array([*distribution.bounds, np.inf])
+    return prometheus.classic(bounds, np.cumsum(counts).astype(np.float64), float(q))

@@ -17,12 +17,14 @@ from services.sla.kernels import (
     increase,
     intervals,
     merging,
+    prometheus,
     quantile,
     runs,
     spread,
     states,
     wide,
     window,
+    zero,
 )
 
 Ints = NDArray[np.int64]
@@ -79,6 +81,9 @@ def warm() -> None:
     grouped.gather(one, bounds, 1)
     grouped.quantile_exact(bounds, at, 0.5, bounds.copy())
     grouped.nearest_rank(bounds, at, 1, 2, bounds.copy())
+    zero.absorb(one, one, at, counts.copy(), one.copy(), zero.common_threshold(one, one, at, counts, bounds))
+    prometheus.classic(bounds, bounds, 0.5)
+    prometheus.native(*prometheus.buckets(0, 0, counts, 0, counts, 1, 0.0), 3.0, 0.5, False)
     coverage.learn_intervals(one, ten, 100, 60, one.copy())
     coverage.covered_from(one, ten, one, ten.copy())
     coverage.union_lengths(one, ten, 0, 10, one.copy())

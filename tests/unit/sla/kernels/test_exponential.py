@@ -4,7 +4,6 @@ import math
 from collections import Counter
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,13 +15,6 @@ VALUES = st.floats(min_value=5e-324, allow_nan=False, allow_infinity=False)
 WIDEST = 320
 
 
-@pytest.mark.parametrize("scale", range(-10, 21))
-def test_every_power_of_two_is_in_the_bucket_that_it_ends(scale):
-    for exponent in range(-1074, 1024):
-        expected = (exponent << scale) - 1 if scale >= 0 else math.ceil(exponent / 2**-scale) - 1
-        assert exponential.index_of(math.ldexp(1.0, exponent), scale) == expected
-
-
 @given(VALUES, SCALES)
 def test_the_index_is_exact_but_for_the_last_digit_of_the_logarithm(value, scale):
     index = exponential.index_of(value, scale)
@@ -32,16 +24,6 @@ def test_the_index_is_exact_but_for_the_last_digit_of_the_logarithm(value, scale
         abs(index - exact) <= (1 if scale > 10 else 0)
         or min(abs(value / exponential.lower_bound(i, scale) - 1) for i in (index, index + 1)) < 1e-12
     )
-
-
-@pytest.mark.parametrize("scale", range(21))
-def test_two_seconds_and_its_neighbours_lie_on_the_right_sides(scale):
-    last_within = (1 << scale) - 1
-
-    assert exponential.index_of(2.0, scale) == last_within
-    assert exponential.index_of(math.nextafter(2.0, 3), scale) == last_within + 1
-    assert exponential.index_of(math.nextafter(2.0, 1), scale) == last_within
-    assert exponential.lower_bound(last_within + 1, scale) == 2.0
 
 
 @given(VALUES, SCALES)

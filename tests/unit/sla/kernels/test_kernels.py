@@ -13,6 +13,7 @@ INSIDE = {
     *("down", "fit", "first_slice", "last_slice", "share", "mul_div"),
     *("bucket_of_rank", "index_of", "_power"),
     *("_each", "_select", "_keep", "_pivot", "_insertion"),
+    *("_one_of_each_bound", "_rising", "_between"),
     *("_deciding", "product"),
     *("below", "pieces", "before"),
     *("merge_shape", "merge", "reaches", "accumulate", "fold"),
