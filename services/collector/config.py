@@ -46,6 +46,7 @@ class CollectorConfig:
             admin=settings.server_config(settings.collector_listen),
             write=WriteConfig(region=settings.region),
             admission=AdmissionConfig(max_bytes=settings.receive_memory_bytes // workers),
+            streams=StreamsConfig.from_settings(settings),
             quota=Quota.from_settings(settings),
         )
 

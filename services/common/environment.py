@@ -134,6 +134,15 @@ class EnvironmentReader:
         value = self._environ.get(variable, "").strip() or default
         return Path(value) if value else None
 
+    def texts(self, variable: str, *, pattern: str) -> tuple[str, ...]:
+        """Texts separated by commas, each of which must match `pattern`; empty when unset."""
+        values = tuple(part.strip() for part in self._environ.get(variable, "").split(",") if part.strip())
+        bad = [value for value in values if re.fullmatch(pattern, value) is None]
+        if bad:
+            self.problem(variable, f"{', '.join(map(repr, bad))}: does not match {pattern}")
+            return ()
+        return values
+
     def readable_file(self, variable: str) -> Path | None:
         """A file that must exist and be readable by this process."""
         name = self.path(variable)

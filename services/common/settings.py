@@ -14,6 +14,7 @@ from services.common.environment import ConfigurationError as ConfigurationError
 from services.common.environment import EnvironmentReader, Secret, redacted
 
 MOST_WORKERS = 64
+_LEAST_RECEIVE_BYTES = 1 << 20
 
 
 class Environment(StrEnum):
@@ -93,6 +94,10 @@ class Settings:
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     tls_client_ca_file: Path | None = None
+    log_bytes: int = 4 << 30
+    """Of all streams and buckets of the log together."""
+    log_replicas: int = 1
+    log_placement_tags: tuple[str, ...] = ()
     drain_s: int = 10
     collector_workers: int = 1
     """Processes that receive, the collector's own included."""
@@ -163,10 +168,13 @@ def _read(reader: EnvironmentReader) -> Settings:
         tls_cert_file=reader.readable_file("THREENINES_TLS_CERT_FILE"),
         tls_key_file=reader.readable_file("THREENINES_TLS_KEY_FILE"),
         tls_client_ca_file=reader.readable_file("THREENINES_TLS_CLIENT_CA_FILE"),
+        log_bytes=reader.integer("THREENINES_LOG_BYTES", 4 << 30, low=64 << 20, high=1 << 50),
+        log_replicas=reader.integer("THREENINES_LOG_REPLICAS", 1, low=1, high=5),
+        log_placement_tags=reader.texts("THREENINES_LOG_PLACEMENT_TAGS", pattern=r"[A-Za-z0-9:._-]{1,128}"),
         drain_s=reader.integer("THREENINES_DRAIN_S", 10, low=0, high=600),
         collector_workers=reader.integer("THREENINES_COLLECTOR_WORKERS", 1, low=1, high=MOST_WORKERS),
         receive_memory_bytes=reader.integer(
-            "THREENINES_RECEIVE_MEMORY_BYTES", 256 << 20, low=1 << 20, high=1 << 40
+            "THREENINES_RECEIVE_MEMORY_BYTES", 256 << 20, low=_LEAST_RECEIVE_BYTES, high=1 << 40
         ),
         quota_points_per_second=_limit(reader, "THREENINES_QUOTA_POINTS_PER_SECOND", 1_000_000),
         quota_burst_points=_limit(reader, "THREENINES_QUOTA_BURST_POINTS", 0),
@@ -193,6 +201,10 @@ def _check_together(settings: Settings, reader: EnvironmentReader) -> None:
         reader.problem("THREENINES_TLS_CLIENT_CA_FILE", "asks for client certificates, which needs TLS")
     if 0 < settings.quota_burst_points < settings.quota_points_per_second:
         reader.problem("THREENINES_QUOTA_BURST_POINTS", "must be at least the points a second, or 0")
+    share = settings.receive_memory_bytes // settings.collector_workers
+    if share < _LEAST_RECEIVE_BYTES:
+        reason = f"leaves each of {settings.collector_workers} workers less than {_LEAST_RECEIVE_BYTES} bytes"
+        reader.problem("THREENINES_RECEIVE_MEMORY_BYTES", reason)
     if settings.environment is not Environment.PRODUCTION:
         return
     if settings.auth is AuthMode.NONE:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from services.common.errors import FailedPrecondition, InvalidArgument
 from services.common.nats_api import NatsApi, raise_api_error
+from services.common.settings import Settings
 
 OTLP = "OTLP"
 CONFIG = "CONFIG"
@@ -73,6 +74,11 @@ class StreamsConfig:
     replicas: int = 1
     placement_tags: tuple[str, ...] = ()
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "StreamsConfig":
+        """As THREENINES_LOG_* say."""
+        return cls(settings.log_bytes, settings.log_replicas, settings.log_placement_tags)
+
 
 def check_subject(subject: str) -> None:
     """Raise InvalidArgument (BAD_SUBJECT) for what no record can be appended to."""
@@ -113,16 +119,19 @@ def bucket_config(bucket: str, config: StreamsConfig) -> dict[str, object]:
 async def ensure_streams(api: NatsApi, config: StreamsConfig | None = None) -> None:
     """Create what is missing and update what differs; idempotent, safe in parallel.
 
+    Without `config`, which is for those that do not know how large the log is to be, what is there stays
+    as it is.
+
     Raises:
         FailedPrecondition: LOG_NO_ROOM, the server's `max_file` is smaller than `total_bytes`;
             LOG_REFUSED, anything else that the server does not accept.
         Unavailable: LOG_UNAVAILABLE.
     """
-    config = config or StreamsConfig()
+    wanted = config or StreamsConfig()
     for spec in STREAMS:
-        await _ensure(api, stream_config(spec, config))
+        await _ensure(api, stream_config(spec, wanted), update=config is not None)
     for bucket in BUCKETS:
-        await _ensure(api, bucket_config(bucket, config))
+        await _ensure(api, bucket_config(bucket, wanted), update=config is not None)
 
 
 def _common(name: str, subjects: str, max_bytes: int, config: StreamsConfig) -> dict[str, object]:
@@ -147,10 +156,12 @@ def _common(name: str, subjects: str, max_bytes: int, config: StreamsConfig) -> 
     return declared
 
 
-async def _ensure(api: NatsApi, declared: Mapping[str, object]) -> None:
+async def _ensure(api: NatsApi, declared: Mapping[str, object], *, update: bool) -> None:
     name = str(declared["name"])
     answer = await api.request(f"STREAM.CREATE.{name}", declared, timeout_s=_PATIENCE_S)
     if _error_code(answer) == _NAME_IN_USE:
+        if not update:
+            return
         answer = await api.request(f"STREAM.UPDATE.{name}", declared, timeout_s=_PATIENCE_S)
     if _error_code(answer) == _NO_ROOM:
         raise FailedPrecondition(

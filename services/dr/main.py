@@ -27,7 +27,7 @@ async def serve_dr(settings: Settings) -> None:
     from services.common.grpc_health import HealthRegistry
     from services.common.grpc_server import build_server, serve
     from services.common.lease import Lease, run_while_leading
-    from services.common.log import connect_nats
+    from services.common.log import StreamsConfig, connect_nats
     from services.dr.assembly import assemble, telemetry_of
     from services.dr.config import DrConfig
     from services.dr.servicer import SERVICE_NAME, SERVICE_NAMES, add_servicers
@@ -40,7 +40,7 @@ async def serve_dr(settings: Settings) -> None:
         stack.push_async_callback(database.close)
         engine = await connect_nats(config.nats_url, clock=clock)
         stack.push_async_callback(engine.close)
-        await engine.ensure_streams()
+        await engine.ensure_streams(StreamsConfig.from_settings(settings))
         feed = ConfigFeed(engine.log, clock)
         await feed.start()
         stack.push_async_callback(feed.stop)

@@ -7,6 +7,7 @@ import asyncio
 import random
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 
 from services.common.retry import RetryPolicy, retry
 from services.common.run import run_service
@@ -24,7 +25,7 @@ async def serve_sla(settings: Settings) -> None:
     from services.common.config_feed import ConfigFeed
     from services.common.grpc_health import HealthRegistry
     from services.common.grpc_server import serve
-    from services.common.log import connect_nats
+    from services.common.log import StreamsConfig, connect_nats
     from services.sla import kernels
     from services.sla.assembly import assemble, build_sla_server, telemetry_of
     from services.sla.config import SlaConfig
@@ -38,7 +39,9 @@ async def serve_sla(settings: Settings) -> None:
         stack.push_async_callback(database.close)
         engine = await connect_nats(config.nats_url, clock=clock)
         stack.push_async_callback(engine.close)
-        await retry(engine.ensure_streams, policy=_FOR_EVER, clock=clock, rng=random.Random())
+        streams = StreamsConfig.from_settings(settings)
+        declare = partial(engine.ensure_streams, streams)
+        await retry(declare, policy=_FOR_EVER, clock=clock, rng=random.Random())
         feed = ConfigFeed(engine.log, clock)
         await feed.start()
         stack.push_async_callback(feed.stop)

@@ -187,6 +187,9 @@ async def test_a_changed_size_is_taken_over_and_keeps_the_data(engine: NatsEngin
     assert (await engine._api.stream_info("AUDIT"))["config"]["max_bytes"] == round((2 << 30) * 0.04)
     assert await engine.log.last_seq("AUDIT") == 1
 
+    await engine.ensure_streams()  # by one that does not know the size
+    assert (await engine._api.stream_info("AUDIT"))["config"]["max_bytes"] == round((2 << 30) * 0.04)
+
 
 async def test_streams_larger_than_the_server_are_refused_with_the_next_step(engine: NatsEngine) -> None:
     with pytest.raises(FailedPrecondition) as caught:

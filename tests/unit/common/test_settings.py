@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.common.settings import AuthMode, ConfigurationError, Environment, Secret, Settings
+from services.common.streams import StreamsConfig
 
 
 @pytest.fixture
@@ -49,6 +50,9 @@ def test_every_variable_reaches_its_field(certificate):
             "THREENINES_SLA_LISTEN": ":17710",
             "THREENINES_DRAIN_S": "3",
             "THREENINES_COLLECTOR_WORKERS": "4",
+            "THREENINES_LOG_BYTES": "1099511627776",
+            "THREENINES_LOG_REPLICAS": "3",
+            "THREENINES_LOG_PLACEMENT_TAGS": "region:eu, disk:ssd",
             "THREENINES_LOG_LEVEL": "debug",
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
@@ -63,6 +67,8 @@ def test_every_variable_reaches_its_field(certificate):
     assert settings.server_config(settings.sla_listen).tls
     assert (settings.drain_s, settings.otlp_export_interval_ms) == (3, 5000)
     assert settings.collector_workers == 4
+    streams = StreamsConfig.from_settings(settings)
+    assert streams == StreamsConfig(1 << 40, 3, ("region:eu", "disk:ssd"))
 
 
 def test_all_mistakes_are_reported_together():
@@ -75,9 +81,18 @@ def test_all_mistakes_are_reported_together():
         "THREENINES_CLICKHOUSE_DATABASE": "x; DROP",
         "THREENINES_LOG_LEVEL": "loud",
         "THREENINES_COLLECTOR_WORKERS": "0",
+        "THREENINES_LOG_BYTES": "10",
+        "THREENINES_LOG_REPLICAS": "6",
+        "THREENINES_LOG_PLACEMENT_TAGS": "region:eu,a b",
     }
 
     assert bad_variables(wrong) == set(wrong)
+
+
+def test_workers_must_each_have_some_memory_for_requests():
+    environ = {"THREENINES_COLLECTOR_WORKERS": "4", "THREENINES_RECEIVE_MEMORY_BYTES": str(3 << 20)}
+
+    assert bad_variables(environ) == {"THREENINES_RECEIVE_MEMORY_BYTES"}
 
 
 def test_production_refuses_no_authentication(certificate):
