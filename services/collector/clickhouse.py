@@ -6,8 +6,10 @@ tenants on purpose: a batch belongs to the log, not to a tenant, and nothing of 
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from services.collector.clickhouse_views import create_views
-from services.collector.ports import IdPlace, TableBlock
+from services.collector.ports import IdPlace, TableBlock, TableColumn
 from services.common.clickhouse import Database
 from services.common.clock import Clock
 from services.common.errors import NotFound
@@ -28,7 +30,17 @@ WHERE tenant IN {tenants:Array(String)} AND metric IN {metrics:Array(String)}
 GROUP BY tenant, metric, series_id
 """
 _OWNERS_AT_ONCE = 2000
+_OFTEN_ZERO = frozenset({"flags", "bits", "value_int", "value_double"})
+"""Left out of an INSERT where they are: a fifth of its bytes. Negative zero is not."""
 _DAY_COLUMN = {"series": "day", "exemplars": "toDate(point_ts)"}
+
+
+def _omitted(column: TableColumn) -> bool:
+    """Whether the server's default, zero bits in every row, is all that the column holds."""
+    data = column.data
+    if column.name not in _OFTEN_ZERO or not isinstance(data, np.ndarray) or not data.flags.c_contiguous:
+        return False
+    return not data.view(f"u{data.dtype.itemsize}").any()
 
 
 class ClickHousePointStore:
@@ -59,7 +71,8 @@ class ClickHousePointStore:
         """See `PointStore.insert`."""
         native = Block()
         for column in block.columns:
-            native.add(column.name, column.type, column.data)
+            if not _omitted(column):
+                native.add(column.name, column.type, column.data)
         await self._database.insert_native(
             block.table,
             native.to_bytes(),

@@ -126,15 +126,16 @@ class Rows:
         self, points: "AllPoints", table: str, rows: dict[str, RowColumn], place: I64, source: I64
     ) -> tuple[TableColumn, ...]:
         """Columns of the rows at `source` of a table, which belong to the points at `place`."""
-        tenant = points.tenant[place]
-        columns = [TableColumn("tenant", "String", CodedStrings(points.tenants, tenant))]
+        common = points.columns(place)
+        tenant = common["tenant"]
+        columns = [TableColumn("tenant", "LowCardinality(String)", CodedStrings(points.tenants, tenant))]
         for name, kind in COLUMN_TYPES[table].items():
             if name == "batch":
                 data: RowColumn = np.full(len(place), self._batch, dtype=np.uint32)
             elif name in rows:
                 data = take(rows[name], source)
             else:
-                data = points.column(name, place)
+                data = common[name]
             columns.append(TableColumn(name, kind, data))
         days_kept = np.array([self._keep_days(name, table) for name in points.tenants], dtype=np.uint16)
         columns.append(TableColumn("keep_days", "UInt16", days_kept[tenant]))

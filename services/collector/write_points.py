@@ -96,49 +96,56 @@ class AllPoints:
         self._series_id = _joined([keys.series_ids for _, _, keys in self._tables], np.uint64)
         temporality = _joined([one.series.temporality for _, one, _ in self._tables], np.int32)
         self._delta: Bools = temporality == Temporality.DELTA
+        self._number, self._numbers = self._numbered()
+
+    def _numbered(self) -> tuple[I64, int]:
+        """A number for each of them, in the order of a table and equal for equal ones; and how many."""
         both = self._tenant_of << 32 | self._metric_id.astype(np.int64)
-        self._known_ranks, ranks = np.unique(both, return_inverse=True)
-        self._rank: I64 = ranks.reshape(-1).astype(np.int64)
+        known, ranks = np.unique(both, return_inverse=True)
+        rank: I64 = ranks.reshape(-1).astype(np.int64)
+        order, starts = np.empty(len(rank), np.int64), np.empty(len(known), np.int64)
+        ids = self._series_id
+        kernels.order_rows(np.argsort(ids), rank, ids, np.zeros(len(ids), np.int64), starts, order)
+        new = np.empty(len(order), np.bool_)
+        kernels.find_runs(rank[order], ids[order], new)
+        numbers = np.empty(len(order), np.int64)
+        numbers[order] = np.cumsum(new) - 1
+        return numbers, int(new.sum())
 
-    @property
-    def tenant(self) -> "_Chosen":
-        """Places in `tenants`, by place of the point."""
-        return _Chosen(self._tenant_of, self._series_of)
-
-    def column(self, name: str, place: I64) -> NumpyArray:
-        """One of the columns that all tables have, for the points at these places."""
-        match name:
-            case "metric_id":
-                return self._metric_id[self._series_of[place]]
-            case "series_id":
-                return self._series_id[self._series_of[place]]
-            case "start":
-                return self._start[place]
-            case "flags":
-                return _chosen(self._flags, place)
-            case "bits":
-                return _chosen(self._bits, place)
-            case _:
-                assert name in {"ts", "point_ts"}
-                return self.ts[place]
+    def columns(self, place: I64) -> dict[str, NumpyArray]:
+        """The columns that all tables have, for the points at these places; `tenant`: places in `tenants`."""
+        count = len(place)
+        tenant, metric = np.empty(count, np.int64), np.empty(count, np.uint32)
+        ids = np.empty(count, np.uint64)
+        kernels.describe_points(
+            place, self._series_of, self._tenant_of, self._metric_id, self._series_id, tenant, metric, ids
+        )
+        ts, start, bits = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.uint8)
+        kernels.pick_times(place, self.ts, self._start, self._bits, ts, start, bits)
+        return {
+            "tenant": tenant,
+            "metric_id": metric,
+            "series_id": ids,
+            "ts": ts,
+            "point_ts": ts,
+            "start": start,
+            "flags": _chosen(self._flags, place),
+            "bits": bits,
+        }
 
     def order(self, place: I64, ts: I64) -> I64:
         """The rows of the points at `place`, with times `ts` (ms), in the order of a table."""
-        series = self._series_of[place]
-        ids, ranks = self._series_id[series], self._rank[series]
-        order = np.empty(len(place), np.int64)
-        starts = np.empty(len(self._known_ranks), np.int64)
-        kernels.order_rows(np.argsort(ids), ranks, ids, ts, starts, order)
+        order, ends = np.empty(len(place), np.int64), np.empty(self._numbers, np.int64)
+        kernels.order_points(place, self._series_of, self._number, ts, ends, order)
         return order
 
     def seen(self, place: I64, day: int) -> SeenSeries:
         """The series of the points at these places, which have the order of a table and lie in one day."""
-        series = self._series_of[place]
         new = np.empty(len(place), np.bool_)
-        kernels.find_runs(self._rank[series], self._series_id[series], new)
+        kernels.find_series_runs(place, self._series_of, self._number, new)
         first = np.flatnonzero(new)
         last = np.append(first[1:], len(place)) - 1
-        one = series[first]
+        one = self._series_of[place[first]]
         return SeenSeries(
             day=day,
             tenants=self.tenants,
@@ -173,16 +180,6 @@ class AllPoints:
         )
         told = zip(groups, low.tolist(), high.tolist(), strict=True)
         return tuple(Touched(*names, first, last) for names, first, last in sorted(told) if first <= last)
-
-
-class _Chosen:
-    """A column over series, asked by point."""
-
-    def __init__(self, column: I64, series_of: I64) -> None:
-        self._column, self._series_of = column, series_of
-
-    def __getitem__(self, place: I64) -> I64:
-        return self._column[self._series_of[place]]
 
 
 def _chosen(column: NumpyArray, place: I64) -> NumpyArray:

@@ -5,8 +5,8 @@ types by their ClickHouse text and nothing of tables, tenants or connections. Th
 one of HTTP inserts (protocol revision 0): varint columns, varint rows, then for each column its
 name, its type and its data.
 
-LowCardinality is written as its plain type: the server converts on INSERT, and the dictionary
-encoding would cost us more than it saves on the wire.
+LowCardinality is written as its plain type, which the server converts on INSERT; only coded strings,
+which are a dictionary already, are sent as one.
 """
 
 import re
@@ -15,11 +15,13 @@ from typing import Any
 
 from services.common.native_columns import (
     Arrays,
+    CodedStrings,
     Column,
     Ends,
     Maps,
     Nullable,
     bool_bytes,
+    dictionary_bytes,
     ends_bytes,
     fixed_string_bytes,
     number_bytes,
@@ -42,6 +44,7 @@ NUMBERS = {
 }
 WRAPPED = re.compile(r"^(Nullable|Array|Map|FixedString|Enum8|DateTime64|DateTime)\((.*)\)$", re.DOTALL)
 _SIMPLE_AGGREGATE = re.compile(r"^SimpleAggregateFunction\(\w+,\s*(.*)\)$", re.DOTALL)
+_DICTIONARY = "LowCardinality(String)"
 _LOW_CARDINALITY = re.compile(r"LowCardinality\(((?:[^()]|\([^()]*\))*)\)")
 
 
@@ -69,14 +72,18 @@ class Block:
         Args:
             name: column name in the table.
             type_text: ClickHouse type, for example `DateTime64(3, 'UTC')` (int64 milliseconds),
-                `Enum8('a' = 1)` (the int8 codes), `Array(UInt64)`; LowCardinality is dropped.
+                `Enum8('a' = 1)` (the int8 codes), `Array(UInt64)`; LowCardinality is dropped, unless
+                it is one of String and the data are CodedStrings.
             data: what `native_columns` offers for that type.
 
         Raises:
             TypeError, ValueError: the data does not fit the type, or the length differs.
         """
-        plain = plain_type(type_text)
-        body, rows = _encode(plain, data)
+        if type_text == _DICTIONARY and isinstance(data, CodedStrings):
+            plain, (body, rows) = _DICTIONARY, dictionary_bytes(data)
+        else:
+            plain = plain_type(type_text)
+            body, rows = _encode(plain, data)
         if self._rows is not None and rows != self._rows:
             raise ValueError(f"column {name} has {rows} rows, the block has {self._rows}")
         self._rows = rows

@@ -9,6 +9,7 @@ Offsets follow ClickHouse's own convention everywhere: `ends[i]` is the end of r
 values, so `ends` has one element per row and its last is the length of the flat values.
 """
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -21,6 +22,9 @@ NumpyArray: TypeAlias = NDArray[Any]
 Ends: TypeAlias = NDArray[np.integer[Any]]
 
 _VARINT_1 = 1 << 7
+_DICTIONARY_HEAD = struct.Struct("<QQQ")
+_OWN_KEYS = 1 << 9
+_LAST_CODES = (1 << 8, 1 << 16, 1 << 32)
 _PREFIXES = [bytes((length,)) for length in range(_VARINT_1)]
 
 
@@ -147,6 +151,15 @@ def string_bytes(data: Strings) -> tuple[bytes, int]:
         return _coded_bytes(data), len(data.codes)
     rows: list[bytes] = [row.encode() if isinstance(row, str) else row for row in data]
     return b"".join(chain.from_iterable(zip(map(_prefix, map(len, rows)), rows, strict=True))), len(rows)
+
+
+def dictionary_bytes(data: CodedStrings) -> tuple[bytes, int]:
+    """A LowCardinality(String) column: version, kind of index, its keys, and a code for each row."""
+    keys = string_bytes([_to_bytes(value) for value in data.values])[0]
+    kind = next(kind for kind, last in enumerate(_LAST_CODES) if len(data.values) <= last)
+    codes = np.asarray(data.codes).astype(f"<u{1 << kind}")
+    head = _DICTIONARY_HEAD.pack(1, _OWN_KEYS | kind, len(data.values))
+    return b"".join((head, keys, len(codes).to_bytes(8, "little"), codes.tobytes())), len(codes)
 
 
 def fixed_string_bytes(data: Any, width: int) -> tuple[bytes, int]:

@@ -42,3 +42,8 @@ def _warm_rows(words: Words, ints: Ints) -> None:
     rows.reach(ints, marks, ints, ints, bits, marks, ints, ints.copy(), ints.copy())
     rows.order_rows(ints, ints, words, ints, ints.copy(), ints.copy())
     rows.find_runs(ints, words, marks)
+    rows.order_points(ints, ints, ints, ints, ints.copy(), ints.copy())
+    rows.find_series_runs(ints, ints, ints, marks)
+    small = np.zeros(1, np.uint32)
+    rows.describe_points(ints, ints, ints, small, words, ints.copy(), small.copy(), words.copy())
+    rows.pick_times(ints, ints, ints, bits, ints.copy(), ints.copy(), bits.copy())

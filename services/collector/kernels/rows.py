@@ -1,15 +1,16 @@
 """From the points of a batch to the order of rows in a table, and what the batch reaches over.
 
 A table is sorted by tenant, metric, series and time; rows that are equal in all of it keep the order of
-the log. The caller has sorted by series id alone, which NumPy does with the processor's vector units; what
-is left is one stable counting pass over ranks (of tenant and metric) and the times within a series.
+the log. A batch has far fewer series than points, so the series are sorted (`order_rows`; the caller has
+sorted by id alone, which NumPy does with the processor's vector units) and numbered in that order; the
+points follow by one stable counting pass over those numbers, and their times are nearly always in order.
 """
 
 import numpy as np
 
 from services.collector.kernels._jit import kernel
 from services.collector.kernels.machine import Ints, Words
-from services.collector.model import U8, Bools
+from services.collector.model import U8, U32, Bools
 
 _MS = np.uint64(1_000_000)
 _SHORT_RUN = 32
@@ -78,12 +79,47 @@ def order_rows(by_id: Ints, ranks: Ints, ids: Words, ts: Ints, starts: Ints, ord
         rank, one = ranks[order[first]], ids[order[first]]
         while end < len(order) and ids[order[end]] == one and ranks[order[end]] == rank:
             end += 1
-        if end - first > _SHORT_RUN:
-            rows = np.sort(order[first:end])
-            order[first:end] = rows[np.argsort(ts[rows], kind="mergesort")]
-        elif end - first > 1:
-            _sort_short(order, ts, first, end)
+        _sort_run(order, ts, first, end)
         first = end
+
+
+@kernel
+def order_points(place: Ints, series: Ints, numbers: Ints, ts: Ints, ends: Ints, order: Ints) -> None:
+    """`order` becomes the rows sorted by their series' number, time and row.
+
+    Row i is the point `place[i]` with the time `ts[i]`; its series is `series[place[i]]`, whose number is
+    in `numbers`. `ends` has one element for each number, of any content.
+    """
+    ends[:] = 0
+    for index in range(len(place)):
+        ends[numbers[series[place[index]]]] += 1
+    total = 0
+    for number in range(len(ends)):
+        count = ends[number]
+        ends[number] = total
+        total += count
+    for index in range(len(place)):
+        number = numbers[series[place[index]]]
+        order[ends[number]] = index
+        ends[number] += 1
+    first = 0
+    for number in range(len(ends)):
+        end = ends[number]
+        for index in range(first + 1, end):
+            if ts[order[index]] < ts[order[index - 1]]:
+                _sort_run(order, ts, first, end)
+                break
+        first = end
+
+
+@kernel
+def _sort_run(order: Ints, ts: Ints, first: int, end: int) -> None:
+    """Sort these elements of `order` by time and row."""
+    if end - first > _SHORT_RUN:
+        rows = np.sort(order[first:end])
+        order[first:end] = rows[np.argsort(ts[rows], kind="mergesort")]
+    elif end - first > 1:
+        _sort_short(order, ts, first, end)
 
 
 @kernel
@@ -106,3 +142,44 @@ def find_runs(ranks: Ints, ids: Words, new: Bools) -> None:
     """`new[i]` says whether row i of sorted rows begins another series than the row before it."""
     for index in range(len(ids)):
         new[index] = index == 0 or ids[index] != ids[index - 1] or ranks[index] != ranks[index - 1]
+
+
+@kernel
+def find_series_runs(place: Ints, series: Ints, numbers: Ints, new: Bools) -> None:
+    """`new[i]` says whether the point `place[i]` is of another series than the one before it."""
+    before = -1
+    for index in range(len(place)):
+        number = numbers[series[place[index]]]
+        new[index] = number != before
+        before = number
+
+
+@kernel
+def describe_points(
+    place: Ints,
+    series: Ints,
+    tenant_of: Ints,
+    metric_of: U32,
+    id_of: Words,
+    tenant: Ints,
+    metric: U32,
+    ids: Words,
+) -> None:
+    """What the series of the points at `place` says, one element for each of them."""
+    for index in range(len(place)):
+        one = series[place[index]]
+        tenant[index] = tenant_of[one]
+        metric[index] = metric_of[one]
+        ids[index] = id_of[one]
+
+
+@kernel
+def pick_times(
+    place: Ints, ts_of: Ints, start_of: Ints, bits_of: U8, ts: Ints, start: Ints, bits: U8
+) -> None:
+    """The times of the points at `place`."""
+    for index in range(len(place)):
+        point = place[index]
+        ts[index] = ts_of[point]
+        start[index] = start_of[point]
+        bits[index] = bits_of[point]
