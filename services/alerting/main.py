@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from random import Random
 
 from services.alerting.catalog import ConfigCatalog
@@ -37,7 +38,7 @@ from services.common.clock import SystemClock
 from services.common.config_feed import ConfigFeed
 from services.common.grpc_health import HealthRegistry
 from services.common.grpc_server import serve
-from services.common.log import NatsEngine, connect_nats
+from services.common.log import NatsEngine, StreamsConfig, connect_nats
 from services.common.retry import RetryPolicy, retry
 from services.common.run import run_service
 from services.common.settings import Settings
@@ -65,7 +66,8 @@ async def serve_alerting(settings: Settings) -> None:
         stack.push_async_callback(database.close)
         engine = await connect_nats(settings.nats_url, clock=clock)
         stack.push_async_callback(engine.close)
-        await retry(engine.ensure_streams, policy=_FOR_EVER, clock=clock, rng=Random())
+        declare = partial(engine.ensure_streams, StreamsConfig.from_settings(settings))
+        await retry(declare, policy=_FOR_EVER, clock=clock, rng=Random())
         feed = ConfigFeed(engine.log, clock)
         await feed.start()
         stack.push_async_callback(feed.stop)
