@@ -107,6 +107,8 @@ class _ObjectiveTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Objecti
     """Incidents resolved within a time."""
     OBJECTIVE_TYPE_DATA_AVAILABILITY: _ObjectiveType.ValueType  # 4
     """Points stored of points acknowledged."""
+    OBJECTIVE_TYPE_COMPOSITE: _ObjectiveType.ValueType  # 5
+    """Made of other objectives of its contract."""
 
 class ObjectiveType(_ObjectiveType, metaclass=_ObjectiveTypeEnumTypeWrapper):
     """What an objective promises."""
@@ -121,6 +123,8 @@ OBJECTIVE_TYPE_INCIDENT_RESOLUTION: ObjectiveType.ValueType  # 3
 """Incidents resolved within a time."""
 OBJECTIVE_TYPE_DATA_AVAILABILITY: ObjectiveType.ValueType  # 4
 """Points stored of points acknowledged."""
+OBJECTIVE_TYPE_COMPOSITE: ObjectiveType.ValueType  # 5
+"""Made of other objectives of its contract."""
 Global___ObjectiveType: _TypeAlias = ObjectiveType  # noqa: Y015
 
 class _AvailabilityMethod:
@@ -135,6 +139,12 @@ class _AvailabilityMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Av
     """Good requests divided by all requests."""
     AVAILABILITY_METHOD_UPTIME: _AvailabilityMethod.ValueType  # 2
     """Time not down divided by time counted."""
+    AVAILABILITY_METHOD_ALL_FAIL: _AvailabilityMethod.ValueType  # 3
+    """An interval is down when it has enough requests and all of them fail."""
+    AVAILABILITY_METHOD_ERROR_RATE: _AvailabilityMethod.ValueType  # 4
+    """Down for so many intervals in a row whose error share is above a bound."""
+    AVAILABILITY_METHOD_MEAN_ERROR_RATE: _AvailabilityMethod.ValueType  # 5
+    """1 - the mean of the error shares of intervals; one without requests has none."""
 
 class AvailabilityMethod(_AvailabilityMethod, metaclass=_AvailabilityMethodEnumTypeWrapper):
     """How availability is measured."""
@@ -145,7 +155,141 @@ AVAILABILITY_METHOD_REQUEST_RATIO: AvailabilityMethod.ValueType  # 1
 """Good requests divided by all requests."""
 AVAILABILITY_METHOD_UPTIME: AvailabilityMethod.ValueType  # 2
 """Time not down divided by time counted."""
+AVAILABILITY_METHOD_ALL_FAIL: AvailabilityMethod.ValueType  # 3
+"""An interval is down when it has enough requests and all of them fail."""
+AVAILABILITY_METHOD_ERROR_RATE: AvailabilityMethod.ValueType  # 4
+"""Down for so many intervals in a row whose error share is above a bound."""
+AVAILABILITY_METHOD_MEAN_ERROR_RATE: AvailabilityMethod.ValueType  # 5
+"""1 - the mean of the error shares of intervals; one without requests has none."""
 Global___AvailabilityMethod: _TypeAlias = AvailabilityMethod  # noqa: Y015
+
+class _LatencyReading:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LatencyReadingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LatencyReading.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LATENCY_READING_UNSPECIFIED: _LatencyReading.ValueType  # 0
+    """Not given, or not a latency objective."""
+    LATENCY_READING_MERGED: _LatencyReading.ValueType  # 1
+    """The quantile of all requests of the window."""
+    LATENCY_READING_REQUESTS: _LatencyReading.ValueType  # 2
+    """The share of requests that took no longer than the threshold."""
+    LATENCY_READING_SLICES: _LatencyReading.ValueType  # 3
+    """The share of slices whose own quantile is below the threshold."""
+
+class LatencyReading(_LatencyReading, metaclass=_LatencyReadingEnumTypeWrapper):
+    """Which quantile of latency a promise is about."""
+
+LATENCY_READING_UNSPECIFIED: LatencyReading.ValueType  # 0
+"""Not given, or not a latency objective."""
+LATENCY_READING_MERGED: LatencyReading.ValueType  # 1
+"""The quantile of all requests of the window."""
+LATENCY_READING_REQUESTS: LatencyReading.ValueType  # 2
+"""The share of requests that took no longer than the threshold."""
+LATENCY_READING_SLICES: LatencyReading.ValueType  # 3
+"""The share of slices whose own quantile is below the threshold."""
+Global___LatencyReading: _TypeAlias = LatencyReading  # noqa: Y015
+
+class _MaintenanceEffect:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MaintenanceEffectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MaintenanceEffect.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MAINTENANCE_EFFECT_UNSPECIFIED: _MaintenanceEffect.ValueType  # 0
+    """Not given: the same as DROP."""
+    MAINTENANCE_EFFECT_DROP: _MaintenanceEffect.ValueType  # 1
+    """Its time leaves the denominator."""
+    MAINTENANCE_EFFECT_COUNT_UP: _MaintenanceEffect.ValueType  # 2
+    """Its time counts as up."""
+
+class MaintenanceEffect(_MaintenanceEffect, metaclass=_MaintenanceEffectEnumTypeWrapper):
+    """What announced maintenance does to a figure."""
+
+MAINTENANCE_EFFECT_UNSPECIFIED: MaintenanceEffect.ValueType  # 0
+"""Not given: the same as DROP."""
+MAINTENANCE_EFFECT_DROP: MaintenanceEffect.ValueType  # 1
+"""Its time leaves the denominator."""
+MAINTENANCE_EFFECT_COUNT_UP: MaintenanceEffect.ValueType  # 2
+"""Its time counts as up."""
+Global___MaintenanceEffect: _TypeAlias = MaintenanceEffect  # noqa: Y015
+
+class _IncidentClock:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IncidentClockEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IncidentClock.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INCIDENT_CLOCK_UNSPECIFIED: _IncidentClock.ValueType  # 0
+    """Not given, or not an incident objective."""
+    INCIDENT_CLOCK_WALL: _IncidentClock.ValueType  # 1
+    """All of it."""
+    INCIDENT_CLOCK_SERVICE_HOURS: _IncidentClock.ValueType  # 2
+    """Only the contract's service hours."""
+
+class IncidentClock(_IncidentClock, metaclass=_IncidentClockEnumTypeWrapper):
+    """Which time counts towards the resolution of an incident."""
+
+INCIDENT_CLOCK_UNSPECIFIED: IncidentClock.ValueType  # 0
+"""Not given, or not an incident objective."""
+INCIDENT_CLOCK_WALL: IncidentClock.ValueType  # 1
+"""All of it."""
+INCIDENT_CLOCK_SERVICE_HOURS: IncidentClock.ValueType  # 2
+"""Only the contract's service hours."""
+Global___IncidentClock: _TypeAlias = IncidentClock  # noqa: Y015
+
+class _IncidentUntil:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IncidentUntilEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IncidentUntil.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INCIDENT_UNTIL_UNSPECIFIED: _IncidentUntil.ValueType  # 0
+    """Not given, or not an incident objective."""
+    INCIDENT_UNTIL_ACKNOWLEDGED: _IncidentUntil.ValueType  # 1
+    """Somebody took it."""
+    INCIDENT_UNTIL_RESOLVED: _IncidentUntil.ValueType  # 2
+    """It was resolved."""
+    INCIDENT_UNTIL_VERIFIED: _IncidentUntil.ValueType  # 3
+    """The resolution was verified."""
+
+class IncidentUntil(_IncidentUntil, metaclass=_IncidentUntilEnumTypeWrapper):
+    """What stops the clock of an incident."""
+
+INCIDENT_UNTIL_UNSPECIFIED: IncidentUntil.ValueType  # 0
+"""Not given, or not an incident objective."""
+INCIDENT_UNTIL_ACKNOWLEDGED: IncidentUntil.ValueType  # 1
+"""Somebody took it."""
+INCIDENT_UNTIL_RESOLVED: IncidentUntil.ValueType  # 2
+"""It was resolved."""
+INCIDENT_UNTIL_VERIFIED: IncidentUntil.ValueType  # 3
+"""The resolution was verified."""
+Global___IncidentUntil: _TypeAlias = IncidentUntil  # noqa: Y015
+
+class _CompositeMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CompositeModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CompositeMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMPOSITE_MODE_UNSPECIFIED: _CompositeMode.ValueType  # 0
+    """Not given, or not a composite objective."""
+    COMPOSITE_MODE_INTERVAL_UNION: _CompositeMode.ValueType  # 1
+    """Down while any child is down."""
+    COMPOSITE_MODE_WEIGHTED: _CompositeMode.ValueType  # 2
+    """The weighted mean of the children's figures."""
+
+class CompositeMode(_CompositeMode, metaclass=_CompositeModeEnumTypeWrapper):
+    """How a composite objective follows from its children."""
+
+COMPOSITE_MODE_UNSPECIFIED: CompositeMode.ValueType  # 0
+"""Not given, or not a composite objective."""
+COMPOSITE_MODE_INTERVAL_UNION: CompositeMode.ValueType  # 1
+"""Down while any child is down."""
+COMPOSITE_MODE_WEIGHTED: CompositeMode.ValueType  # 2
+"""The weighted mean of the children's figures."""
+Global___CompositeMode: _TypeAlias = CompositeMode  # noqa: Y015
 
 class _NoDataPolicy:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -528,6 +672,256 @@ class ResolvedWindow(_message.Message):
 Global___ResolvedWindow: _TypeAlias = ResolvedWindow  # noqa: Y015
 
 @_typing.final
+class AvailabilityMethodTerms(_message.Message):
+    """The numbers of an availability method."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    MIN_REQUEST_COUNT_FIELD_NUMBER: _builtins.int
+    ERROR_SHARE_ABOVE_FIELD_NUMBER: _builtins.int
+    CONSECUTIVE_COUNT_FIELD_NUMBER: _builtins.int
+    PARTIAL_INTERVALS_FIELD_NUMBER: _builtins.int
+    min_request_count: _builtins.int
+    """An interval with fewer requests is not down; > 0. ALL_FAIL and ERROR_RATE; 0 otherwise."""
+    consecutive_count: _builtins.int
+    """So many bad intervals in a row are down; > 0. ERROR_RATE; 0 otherwise."""
+    partial_intervals: _builtins.bool
+    """Whether intervals that are bad only in part count. ERROR_RATE; false otherwise."""
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """Length of the intervals. ALL_FAIL, ERROR_RATE and MEAN_ERROR_RATE; absent otherwise."""
+
+    @_builtins.property
+    def error_share_above(self) -> Global___Ratio:
+        """An interval is bad when its share of failed requests is greater than this. ERROR_RATE; absent otherwise."""
+
+    def __init__(
+        self,
+        *,
+        interval: _duration_pb2.Duration | None = ...,
+        min_request_count: _builtins.int = ...,
+        error_share_above: Global___Ratio | None = ...,
+        consecutive_count: _builtins.int = ...,
+        partial_intervals: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error_share_above", b"error_share_above", "interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consecutive_count", b"consecutive_count", "error_share_above", b"error_share_above", "interval", b"interval", "min_request_count", b"min_request_count", "partial_intervals", b"partial_intervals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AvailabilityMethodTerms: _TypeAlias = AvailabilityMethodTerms  # noqa: Y015
+
+@_typing.final
+class UptimeSignal(_message.Message):
+    """What tells up from down besides requests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    PROBE_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """The metric that is read."""
+    @_builtins.property
+    def probe(self) -> Global___ProbeSignal:
+        """A gauge for each probe; 1 is up."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___HeartbeatSignal:
+        """Reports that have to come."""
+
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        probe: Global___ProbeSignal | None = ...,
+        heartbeat: Global___HeartbeatSignal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "kind", b"kind", "probe", b"probe"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "kind", b"kind", "metric", b"metric", "probe", b"probe"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["probe", "heartbeat"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___UptimeSignal: _TypeAlias = UptimeSignal  # noqa: Y015
+
+@_typing.final
+class ProbeSignal(_message.Message):
+    """Probes that look from outside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UP_AT_LEAST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def up_at_least(self) -> Global___Ratio:
+        """Up while at least this share of the probes says so; 0 to 1."""
+
+    def __init__(
+        self,
+        *,
+        up_at_least: Global___Ratio | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["up_at_least", b"up_at_least"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["up_at_least", b"up_at_least"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProbeSignal: _TypeAlias = ProbeSignal  # noqa: Y015
+
+@_typing.final
+class HeartbeatSignal(_message.Message):
+    """Reports that have to come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """Down when none came for longer than this; > 0."""
+
+    def __init__(
+        self,
+        *,
+        interval: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeartbeatSignal: _TypeAlias = HeartbeatSignal  # noqa: Y015
+
+@_typing.final
+class IncidentTerms(_message.Message):
+    """Which incidents an objective is about, and how their time is measured."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    severity: _builtins.str
+    """Severity of the incidents; empty means all."""
+    clock: Global___IncidentClock.ValueType
+    """Which time counts."""
+    until: Global___IncidentUntil.ValueType
+    """What stops the clock."""
+    def __init__(
+        self,
+        *,
+        severity: _builtins.str = ...,
+        clock: Global___IncidentClock.ValueType = ...,
+        until: Global___IncidentUntil.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "severity", b"severity", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncidentTerms: _TypeAlias = IncidentTerms  # noqa: Y015
+
+@_typing.final
+class CompositeTerms(_message.Message):
+    """What a composite objective is made of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    CHILDREN_FIELD_NUMBER: _builtins.int
+    mode: Global___CompositeMode.ValueType
+    """How it follows."""
+    @_builtins.property
+    def children(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompositeChild]:
+        """The children, in the order of the contract."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___CompositeMode.ValueType = ...,
+        children: _abc.Iterable[Global___CompositeChild] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["children", b"children", "mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompositeTerms: _TypeAlias = CompositeTerms  # noqa: Y015
+
+@_typing.final
+class CompositeChild(_message.Message):
+    """One part of a composite objective."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    objective: _builtins.str
+    """`tenants/{tenant}/objectives/{contract}/{objective}`."""
+    @_builtins.property
+    def weight(self) -> Global___Ratio:
+        """Its weight; 0 leaves it out. WEIGHTED only."""
+
+    def __init__(
+        self,
+        *,
+        objective: _builtins.str = ...,
+        weight: Global___Ratio | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["weight", b"weight"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["objective", b"objective", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompositeChild: _TypeAlias = CompositeChild  # noqa: Y015
+
+@_typing.final
+class ServiceHours(_message.Message):
+    """When service is owed, in the contract's time zone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEEKDAYS_FIELD_NUMBER: _builtins.int
+    START_MINUTE_FIELD_NUMBER: _builtins.int
+    END_MINUTE_FIELD_NUMBER: _builtins.int
+    HOLIDAYS_FIELD_NUMBER: _builtins.int
+    start_minute: _builtins.int
+    """Start, minutes after local midnight; 0 to 1439."""
+    end_minute: _builtins.int
+    """End, exclusive, minutes after local midnight; up to 1440."""
+    @_builtins.property
+    def weekdays(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Days, 1 is Monday and 7 is Sunday."""
+
+    @_builtins.property
+    def holidays(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Days without service, such as `2026-12-25`."""
+
+    def __init__(
+        self,
+        *,
+        weekdays: _abc.Iterable[_builtins.int] | None = ...,
+        start_minute: _builtins.int = ...,
+        end_minute: _builtins.int = ...,
+        holidays: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_minute", b"end_minute", "holidays", b"holidays", "start_minute", b"start_minute", "weekdays", b"weekdays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceHours: _TypeAlias = ServiceHours  # noqa: Y015
+
+@_typing.final
 class Objective(_message.Message):
     """One promise of a contract. Output only: it comes from configuration."""
 
@@ -548,6 +942,16 @@ class Objective(_message.Message):
     FIRST_DATA_TIME_FIELD_NUMBER: _builtins.int
     BACK_FILL_TIME_FIELD_NUMBER: _builtins.int
     RESOLUTION_LIMIT_FIELD_NUMBER: _builtins.int
+    METHOD_TERMS_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    LATENCY_READING_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_EFFECT_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_NOTICE_FIELD_NUMBER: _builtins.int
+    INCIDENT_TERMS_FIELD_NUMBER: _builtins.int
+    COMPOSITE_TERMS_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_START_TIME_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_END_TIME_FIELD_NUMBER: _builtins.int
+    CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name `tenants/{tenant}/objectives/{contract}/{objective}`."""
     display_name: _builtins.str
@@ -564,6 +968,12 @@ class Objective(_message.Message):
     """What time without data counts as."""
     metric: _builtins.str
     """The metric that it is computed from, such as `http.server.request.duration`."""
+    latency_reading: Global___LatencyReading.ValueType
+    """Which quantile `threshold_seconds` is about."""
+    maintenance_effect: Global___MaintenanceEffect.ValueType
+    """What announced maintenance does to it."""
+    contract_version: _builtins.int
+    """`version` of the contract that these terms are of."""
     @_builtins.property
     def target(self) -> Global___Ratio:
         """The promised share: 999/1000. For a latency objective the quantile: 95/100."""
@@ -592,6 +1002,34 @@ class Objective(_message.Message):
     def resolution_limit(self) -> _duration_pb2.Duration:
         """Incidents must be resolved within this. Incident objectives only."""
 
+    @_builtins.property
+    def method_terms(self) -> Global___AvailabilityMethodTerms:
+        """The numbers of `availability_method`. Availability objectives only."""
+
+    @_builtins.property
+    def signal(self) -> Global___UptimeSignal:
+        """What tells up from down; absent where requests do."""
+
+    @_builtins.property
+    def maintenance_notice(self) -> _duration_pb2.Duration:
+        """How long before its start maintenance must be announced to count; 0 means at any time."""
+
+    @_builtins.property
+    def incident_terms(self) -> Global___IncidentTerms:
+        """Which incidents, and how their time is measured. Incident objectives only."""
+
+    @_builtins.property
+    def composite_terms(self) -> Global___CompositeTerms:
+        """What it is made of. Composite objectives only."""
+
+    @_builtins.property
+    def effective_start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when these terms hold, inclusive."""
+
+    @_builtins.property
+    def effective_end_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when, exclusive; absent when no end is known."""
+
     def __init__(
         self,
         *,
@@ -610,10 +1048,20 @@ class Objective(_message.Message):
         first_data_time: _timestamp_pb2.Timestamp | None = ...,
         back_fill_time: _timestamp_pb2.Timestamp | None = ...,
         resolution_limit: _duration_pb2.Duration | None = ...,
+        method_terms: Global___AvailabilityMethodTerms | None = ...,
+        signal: Global___UptimeSignal | None = ...,
+        latency_reading: Global___LatencyReading.ValueType = ...,
+        maintenance_effect: Global___MaintenanceEffect.ValueType = ...,
+        maintenance_notice: _duration_pb2.Duration | None = ...,
+        incident_terms: Global___IncidentTerms | None = ...,
+        composite_terms: Global___CompositeTerms | None = ...,
+        effective_start_time: _timestamp_pb2.Timestamp | None = ...,
+        effective_end_time: _timestamp_pb2.Timestamp | None = ...,
+        contract_version: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["back_fill_time", b"back_fill_time", "coverage_floor", b"coverage_floor", "first_data_time", b"first_data_time", "resolution_limit", b"resolution_limit", "slice_duration", b"slice_duration", "target", b"target", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["back_fill_time", b"back_fill_time", "composite_terms", b"composite_terms", "coverage_floor", b"coverage_floor", "effective_end_time", b"effective_end_time", "effective_start_time", b"effective_start_time", "first_data_time", b"first_data_time", "incident_terms", b"incident_terms", "maintenance_notice", b"maintenance_notice", "method_terms", b"method_terms", "resolution_limit", b"resolution_limit", "signal", b"signal", "slice_duration", b"slice_duration", "target", b"target", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability_method", b"availability_method", "back_fill_time", b"back_fill_time", "contract", b"contract", "coverage_floor", b"coverage_floor", "display_name", b"display_name", "first_data_time", b"first_data_time", "metric", b"metric", "name", b"name", "no_data_policy", b"no_data_policy", "resolution_limit", b"resolution_limit", "slice_duration", b"slice_duration", "target", b"target", "threshold_seconds", b"threshold_seconds", "type", b"type", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability_method", b"availability_method", "back_fill_time", b"back_fill_time", "composite_terms", b"composite_terms", "contract", b"contract", "contract_version", b"contract_version", "coverage_floor", b"coverage_floor", "display_name", b"display_name", "effective_end_time", b"effective_end_time", "effective_start_time", b"effective_start_time", "first_data_time", b"first_data_time", "incident_terms", b"incident_terms", "latency_reading", b"latency_reading", "maintenance_effect", b"maintenance_effect", "maintenance_notice", b"maintenance_notice", "method_terms", b"method_terms", "metric", b"metric", "name", b"name", "no_data_policy", b"no_data_policy", "resolution_limit", b"resolution_limit", "signal", b"signal", "slice_duration", b"slice_duration", "target", b"target", "threshold_seconds", b"threshold_seconds", "type", b"type", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -633,6 +1081,8 @@ class Contract(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     OBJECTIVES_FIELD_NUMBER: _builtins.int
     CREDIT_SCHEDULE_FIELD_NUMBER: _builtins.int
+    SERVICE_HOURS_FIELD_NUMBER: _builtins.int
+    REPORT_TERMS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name `tenants/{tenant}/contracts/{contract}`."""
     display_name: _builtins.str
@@ -657,6 +1107,14 @@ class Contract(_message.Message):
     def credit_schedule(self) -> Global___CreditSchedule:
         """What a missed promise costs; absent when nothing."""
 
+    @_builtins.property
+    def service_hours(self) -> Global___ServiceHours:
+        """When service is owed; absent means always."""
+
+    @_builtins.property
+    def report_terms(self) -> Global___ReportTerms:
+        """Which reports are sent; absent when none are."""
+
     def __init__(
         self,
         *,
@@ -668,14 +1126,54 @@ class Contract(_message.Message):
         time_zone: _builtins.str = ...,
         objectives: _abc.Iterable[Global___Objective] | None = ...,
         credit_schedule: Global___CreditSchedule | None = ...,
+        service_hours: Global___ServiceHours | None = ...,
+        report_terms: Global___ReportTerms | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["credit_schedule", b"credit_schedule", "effective_end_time", b"effective_end_time", "effective_start_time", b"effective_start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credit_schedule", b"credit_schedule", "effective_end_time", b"effective_end_time", "effective_start_time", b"effective_start_time", "report_terms", b"report_terms", "service_hours", b"service_hours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_schedule", b"credit_schedule", "display_name", b"display_name", "effective_end_time", b"effective_end_time", "effective_start_time", b"effective_start_time", "name", b"name", "objectives", b"objectives", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_schedule", b"credit_schedule", "display_name", b"display_name", "effective_end_time", b"effective_end_time", "effective_start_time", b"effective_start_time", "name", b"name", "objectives", b"objectives", "report_terms", b"report_terms", "service_hours", b"service_hours", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Contract: _TypeAlias = Contract  # noqa: Y015
+
+@_typing.final
+class ReportTerms(_message.Message):
+    """Which report is sent after each period, and to whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    FORMATS_FIELD_NUMBER: _builtins.int
+    EMAILS_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
+    period: Global___CalendarPeriod.ValueType
+    """The period."""
+    receiver: _builtins.str
+    """Name of the receiver whose webhook gets it; empty when none does."""
+    @_builtins.property
+    def formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Any of `html`, `pdf`, `csv`, `json`."""
+
+    @_builtins.property
+    def emails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Addresses."""
+
+    def __init__(
+        self,
+        *,
+        period: Global___CalendarPeriod.ValueType = ...,
+        formats: _abc.Iterable[_builtins.str] | None = ...,
+        emails: _abc.Iterable[_builtins.str] | None = ...,
+        receiver: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["emails", b"emails", "formats", b"formats", "period", b"period", "receiver", b"receiver"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportTerms: _TypeAlias = ReportTerms  # noqa: Y015
 
 @_typing.final
 class CreditSchedule(_message.Message):
@@ -689,10 +1187,25 @@ class CreditSchedule(_message.Message):
     BASE_FEE_FIELD_NUMBER: _builtins.int
     CAP_RATIO_FIELD_NUMBER: _builtins.int
     MINIMUM_CREDIT_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ROUNDING_FIELD_NUMBER: _builtins.int
+    CLAIM_DAYS_FIELD_NUMBER: _builtins.int
+    CLAIM_CYCLES_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
     """`tenants/{tenant}/objectives/{contract}/{objective}` whose figure decides."""
     period: Global___CalendarPeriod.ValueType
     """The period for which credits are given."""
+    preset: _builtins.str
+    """Name of the published schedule that it is; empty when the contract states its own."""
+    source: _builtins.str
+    """Where the published schedule is from; empty when the contract states its own."""
+    rounding: _builtins.str
+    """How an amount becomes whole minor units: `half_even`, `half_up`, `down` or `up`."""
+    claim_days: _builtins.int
+    """Days after the period within which a claim has to come; 0 when not so limited."""
+    claim_cycles: _builtins.int
+    """The same in billing cycles after the period; 0 when not so limited."""
     @_builtins.property
     def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreditTier]:
         """Ordered from the highest `below` down; the last that applies counts."""
@@ -718,10 +1231,15 @@ class CreditSchedule(_message.Message):
         base_fee: Global___Money | None = ...,
         cap_ratio: Global___Ratio | None = ...,
         minimum_credit: Global___Money | None = ...,
+        preset: _builtins.str = ...,
+        source: _builtins.str = ...,
+        rounding: _builtins.str = ...,
+        claim_days: _builtins.int = ...,
+        claim_cycles: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "cap_ratio", b"cap_ratio", "minimum_credit", b"minimum_credit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "cap_ratio", b"cap_ratio", "minimum_credit", b"minimum_credit", "objective", b"objective", "period", b"period", "tiers", b"tiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_fee", b"base_fee", "cap_ratio", b"cap_ratio", "claim_cycles", b"claim_cycles", "claim_days", b"claim_days", "minimum_credit", b"minimum_credit", "objective", b"objective", "period", b"period", "preset", b"preset", "rounding", b"rounding", "source", b"source", "tiers", b"tiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -193,7 +193,7 @@ class SlaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListContracts(self, request, context):
-        """Contracts of a tenant, ordered by name, latest effective version of each.
+        """Contracts of a tenant, ordered by name, then effective date; by default the version in effect of each.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,7 +53,7 @@ class SlaServiceStub:
     ListDowntime: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListDowntimeRequest, _sla_service_pb2.ListDowntimeResponse]
     """Stretches of time down or degraded, newest first."""
     ListContracts: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListContractsRequest, _sla_service_pb2.ListContractsResponse]
-    """Contracts of a tenant, ordered by name, latest effective version of each."""
+    """Contracts of a tenant, ordered by name, then effective date; by default the version in effect of each."""
     GetContract: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GetContractRequest, _sla_pb2.Contract]
     """One contract."""
     ListObjectives: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListObjectivesRequest, _sla_service_pb2.ListObjectivesResponse]
@@ -101,7 +101,7 @@ class SlaServiceAsyncStub(SlaServiceStub):
     ListDowntime: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListDowntimeRequest, _sla_service_pb2.ListDowntimeResponse]  # type: ignore[assignment]
     """Stretches of time down or degraded, newest first."""
     ListContracts: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListContractsRequest, _sla_service_pb2.ListContractsResponse]  # type: ignore[assignment]
-    """Contracts of a tenant, ordered by name, latest effective version of each."""
+    """Contracts of a tenant, ordered by name, then effective date; by default the version in effect of each."""
     GetContract: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetContractRequest, _sla_pb2.Contract]  # type: ignore[assignment]
     """One contract."""
     ListObjectives: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListObjectivesRequest, _sla_service_pb2.ListObjectivesResponse]  # type: ignore[assignment]
@@ -194,7 +194,7 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_service_pb2.ListContractsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sla_service_pb2.ListContractsResponse, _abc.Awaitable[_sla_service_pb2.ListContractsResponse]]:
-        """Contracts of a tenant, ordered by name, latest effective version of each."""
+        """Contracts of a tenant, ordered by name, then effective date; by default the version in effect of each."""
 
     @_abc_1.abstractmethod
     def GetContract(
