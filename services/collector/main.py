@@ -22,6 +22,7 @@ from services.common.retry import RetryPolicy, retry
 from services.common.run import run_service
 from services.common.settings import MOST_WORKERS, Settings
 
+_VARIABLE = "THREENINES_COLLECTOR_WORKERS"
 _FOR_EVER = RetryPolicy(deadline_s=10 * 365 * 86_400.0)
 
 
@@ -50,16 +51,21 @@ async def collect(settings: Settings, *, workers: int | None = None) -> None:
         await engine.close()
 
 
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_WORKERS}")
+    return int(text)
+
+
 def main() -> int:
     """Entry point."""
     keep_large_blocks()
     parser = argparse.ArgumentParser(prog="threenines-collector", description=__doc__)
     parser.add_argument(
         "--workers",
-        type=int,
-        choices=range(1, MOST_WORKERS + 1),
+        type=_workers,
         metavar="N",
-        help=f"processes that receive on the OTLP ports, 1 to {MOST_WORKERS}; THREENINES_COLLECTOR_WORKERS",
+        help=f"processes that receive on the OTLP ports, 1 to {MOST_WORKERS}; overrides {_VARIABLE}",
     )
     return run_service(partial(collect, workers=parser.parse_args().workers), name="collector")
 

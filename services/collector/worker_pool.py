@@ -169,7 +169,11 @@ class WorkerPool:
             )
         except Unavailable:
             return
-        worker.heard(Report.from_json(answer), self._clock.monotonic_ns())
+        try:
+            worker.heard(Report.from_json(answer), self._clock.monotonic_ns())
+        except (ValueError, KeyError, TypeError):
+            # Not worth the collector's life: the worker counts as not serving.
+            _log.exception("worker %d says what nobody understands", worker.number)
 
     async def _farewell(self, worker: _Worker, data: bytes) -> bytes:
         worker.heard(Report.from_json(data), self._clock.monotonic_ns())

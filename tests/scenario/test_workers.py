@@ -60,6 +60,9 @@ async def test_points_land_on_several_processes_and_the_counts_add_up_at_once(tm
     async with worker_stack(tmp_path, 3) as stack:
         workers = stack.workers()
         assert len(workers) == 2
+        everyone = {stack.collector.pid, *(one.pid for one in workers)}
+        for port in (stack.collector.otlp_port, stack.collector.otlp_http_port):
+            assert stack.listeners(port) == everyone, "serving means that all of them do"
         hold = asyncio.Event()
 
         async def grpc_client(number: int) -> None:

@@ -1,13 +1,15 @@
 """A collector of several processes over real engines, and what a test can see of each process."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
@@ -38,15 +40,20 @@ class WorkerStack:
         found = psutil.Process(self.collector.pid).children(recursive=True)
         return [one for one in found if "services.collector.worker" in _command(one)]
 
+    def listeners(self, port: int) -> set[int]:
+        """The processes that listen on a port."""
+        return {pid for pid, one in self._sockets(port) if one.status == psutil.CONN_LISTEN}
+
     def connections(self, port: int) -> Counter[int]:
         """Connections that clients have to a port, by the process that serves them."""
-        pids = [self.collector.pid, *(one.pid for one in self.workers())]
-        return Counter(
-            pid
-            for pid in pids
-            for one in psutil.Process(pid).net_connections("tcp")
-            if one.status == psutil.CONN_ESTABLISHED and one.laddr and one.laddr.port == port
-        )
+        return Counter(pid for pid, one in self._sockets(port) if one.status == psutil.CONN_ESTABLISHED)
+
+    def _sockets(self, port: int) -> Iterator[tuple[int, Any]]:
+        for process in (psutil.Process(self.collector.pid), *self.workers()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for one in process.net_connections("tcp"):
+                    if one.laddr and one.laddr.port == port:
+                        yield process.pid, one
 
     async def status(self) -> collector_pb2.PointCounts:
         """What GetStatus says of the points of the one tenant."""
