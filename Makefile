@@ -12,7 +12,7 @@ UV = $(BIN)/uv --quiet
 # their time; a file stays in one process, so its engines start once.
 TEST_PROCESSES ?= $(shell expr `nproc 2>/dev/null || echo 2` + 1)
 ENGINE_TESTS := tests/contract tests/rpc tests/scenario
-export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen
+export PYTHONPATH := $(CURDIR):$(CURDIR)/protos/gen:$(CURDIR)/clients/python
 
 # uv trusts only certificates of its own unless told; the machine's are those that its proxy needs.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import grpc
@@ -62,6 +62,9 @@ class Contracts:
         self._contracts = list(contracts)
 
     def contracts(self, tenant: str | None = None) -> list[Contract]:
+        return [one for one in self.versions(tenant) if one.until_ms is None]
+
+    def versions(self, tenant: str | None = None) -> list[Contract]:
         return [one for one in self._contracts if tenant is None or one.tenant == tenant]
 
 
@@ -72,6 +75,7 @@ class Service:
     stub: sla_service_pb2_grpc.SlaServiceStub
     store: MemorySliceStore
     tokens: dict[str, str]
+    address: str
 
     async def call(self, method: str, request: object, caller: str = "acme") -> object:
         metadata = (("authorization", f"Bearer {self.tokens[caller]}"),)
@@ -95,7 +99,8 @@ async def service() -> AsyncIterator[Service]:
         ]
     )
     store = MemorySliceStore()
-    contracts = Contracts(contract("acme"), contract("acme", "silver"), contract("umbra"))
+    earlier = replace(contract("acme"), version=2, effective_from_ms=T0 - 9 * DAY, until_ms=T0 - DAY)
+    contracts = Contracts(earlier, contract("acme"), contract("acme", "silver"), contract("umbra"))
     figures = SlaFigures(contracts=contracts, slices=store, clock=ManualClock())
     server = build_server(
         config=ServerConfig(listen="127.0.0.1:0"),
@@ -106,9 +111,10 @@ async def service() -> AsyncIterator[Service]:
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaServicer(figures), server)
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{bound_port(server)}") as channel:
+        address = f"127.0.0.1:{bound_port(server)}"
+        async with grpc.aio.insecure_channel(address) as channel:
             texts = {name: token.text for name, token in minted.items()}
-            yield Service(sla_service_pb2_grpc.SlaServiceStub(channel), store, texts)
+            yield Service(sla_service_pb2_grpc.SlaServiceStub(channel), store, texts, address)
     finally:
         await server.stop(None)
 
@@ -243,6 +249,22 @@ async def test_contracts_and_objectives_are_listed_by_name(service: Service) -> 
     assert gold.objectives[0].target == sla_pb2.Ratio(numerator=999, denominator=1000)
 
 
+async def test_every_version_of_a_contract_can_be_read(service: Service) -> None:
+    listed = await service.call("ListContracts", sla_service_pb2.ListContractsRequest(show_all_versions=True))
+    old = await service.call(
+        "GetContract", sla_service_pb2.GetContractRequest(name="tenants/acme/contracts/gold", version=2)
+    )
+
+    assert [(one.name.rpartition("/")[2], one.version) for one in listed.contracts] == [
+        ("gold", 2),
+        ("gold", 3),
+        ("silver", 3),
+    ]
+    assert old == listed.contracts[0]
+    assert old.effective_end_time == listed.contracts[1].effective_start_time
+    assert not listed.contracts[1].HasField("effective_end_time")
+
+
 FOREIGN = [
     ("GetUptime", sla_service_pb2.GetUptimeRequest(objective=ACME + "availability")),
     ("GetLatency", sla_service_pb2.GetLatencyRequest(objective=ACME + "latency")),
@@ -309,6 +331,12 @@ REFUSED = [
         "BAD_QUANTILE",
     ),
     ("GetContract", {"name": "tenants/acme/contracts/none"}, "NOT_FOUND", "CONTRACT_NOT_FOUND"),
+    (
+        "GetContract",
+        {"name": "tenants/acme/contracts/gold", "version": 9},
+        "NOT_FOUND",
+        "CONTRACT_NOT_FOUND",
+    ),
     ("ListObjectives", {"page_size": -1}, "INVALID_ARGUMENT", "BAD_PAGE"),
     ("ListObjectives", {"page_token": "x"}, "INVALID_ARGUMENT", "BAD_PAGE"),
     (
