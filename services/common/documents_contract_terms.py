@@ -93,7 +93,8 @@ class CreditsSpec(Spec):
     minimum: Money | None = None
     claim_within: Annotated[PositiveDuration, AfterValidator(_whole_days)] | None = None
     rounding: Literal["half_even", "half_up", "down", "up"] = "half_even"
-    minor_digits: int = Field(default=2, ge=0, le=4)
+    minor_digits: int | None = Field(default=None, ge=0, le=4)
+    """Decimals that amounts are rounded to; None: those of the currency."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "CreditsSpec":

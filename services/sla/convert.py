@@ -2,100 +2,29 @@
 
 from fractions import Fraction
 
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
-
+from services.sla.convert_contract import POLICIES, contract_to_proto, objective_to_proto
+from services.sla.convert_values import duration, ratio_to_proto, timestamp
 from services.sla.figures import BurnRate, Latency, Uptime, UsedWindow
 from services.sla.model import (
     Contract,
     Distribution,
     DistributionKind,
-    NoData,
     Objective,
-    ObjectiveKind,
     Revision,
     Verdict,
 )
-from services.sla.names import contract_name, objective_name, status_name
+from services.sla.names import objective_name, status_name
 from services.sla.paging import Page
 from services.sla.serve import ObjectiveStatus, SlicePage, Status
 from services.sla.verdict import Budget
 from threenines.sla.v1 import sla_pb2, sla_service_pb2
 
-_LARGEST = (1 << 63) - 1
-_TYPES = {
-    ObjectiveKind.AVAILABILITY: sla_pb2.OBJECTIVE_TYPE_AVAILABILITY,
-    ObjectiveKind.LATENCY: sla_pb2.OBJECTIVE_TYPE_LATENCY,
-}
-_POLICIES = {
-    NoData.EXCLUDE: sla_pb2.NO_DATA_POLICY_EXCLUDE,
-    NoData.COUNT_DOWN: sla_pb2.NO_DATA_POLICY_COUNT_DOWN,
-    NoData.COUNT_UP: sla_pb2.NO_DATA_POLICY_COUNT_UP,
-}
 _VERDICTS = {
     Verdict.PASS: sla_pb2.VERDICT_PASS,
     Verdict.FAIL: sla_pb2.VERDICT_FAIL,
     Verdict.INDETERMINATE: sla_pb2.VERDICT_INDETERMINATE,
     Verdict.NO_DATA: sla_pb2.VERDICT_NO_DATA,
 }
-
-
-def timestamp(ms: int) -> Timestamp:
-    """Unix milliseconds as a Timestamp."""
-    out = Timestamp()
-    out.FromMilliseconds(ms)
-    return out
-
-
-def duration(ms: int) -> Duration:
-    """Milliseconds as a Duration."""
-    out = Duration()
-    out.FromMilliseconds(ms)
-    return out
-
-
-def ratio_to_proto(share: Fraction | None) -> sla_pb2.Ratio:
-    """A reduced fraction; denominator 0 for None. One that int64 cannot hold is rounded, for display only."""
-    if share is None:
-        return sla_pb2.Ratio()
-    if max(abs(share.numerator), share.denominator) > _LARGEST:
-        share = share.limit_denominator(10**18)
-    return sla_pb2.Ratio(numerator=share.numerator, denominator=share.denominator)
-
-
-def objective_to_proto(objective: Objective, first_data_ms: int | None = None) -> sla_pb2.Objective:
-    """One objective."""
-    out = sla_pb2.Objective(
-        name=objective_name(objective),
-        display_name=objective.name,
-        contract=contract_name(objective.tenant, objective.contract),
-        type=_TYPES[objective.kind],
-        target=ratio_to_proto(objective.good_share),
-        window=sla_pb2.Window(rolling_period=duration(objective.window_ms)),
-        slice_duration=duration(objective.slice_ms),
-        coverage_floor=ratio_to_proto(objective.coverage_floor),
-        no_data_policy=_POLICIES[objective.no_data],
-        metric=objective.metric,
-    )
-    if objective.kind is ObjectiveKind.AVAILABILITY:
-        out.availability_method = sla_pb2.AVAILABILITY_METHOD_REQUEST_RATIO
-    if objective.threshold_s is not None:
-        out.threshold_seconds = float(objective.threshold_s)
-    if first_data_ms is not None:
-        out.first_data_time.CopyFrom(timestamp(first_data_ms))
-    return out
-
-
-def contract_to_proto(contract: Contract) -> sla_pb2.Contract:
-    """One contract in its present version."""
-    return sla_pb2.Contract(
-        name=contract_name(contract.tenant, contract.name),
-        display_name=contract.name,
-        version=contract.version,
-        effective_start_time=timestamp(contract.effective_from_ms),
-        time_zone=contract.time_zone,
-        objectives=[objective_to_proto(one) for one in contract.objectives],
-    )
 
 
 def uptime_to_proto(uptime: Uptime) -> sla_pb2.Uptime:
@@ -119,9 +48,9 @@ def uptime_to_proto(uptime: Uptime) -> sla_pb2.Uptime:
         verdict=_VERDICTS[uptime.verdict],
         budget=_budget(uptime.budget),
         burn_rates=[_burn_rate(one) for one in uptime.burn_rates],
-        no_data_policy=_POLICIES[uptime.objective.no_data],
+        no_data_policy=POLICIES[uptime.objective.no_data],
         policy_verdicts=[
-            sla_pb2.PolicyVerdict(no_data_policy=_POLICIES[policy], verdict=_VERDICTS[verdict])
+            sla_pb2.PolicyVerdict(no_data_policy=POLICIES[policy], verdict=_VERDICTS[verdict])
             for policy, verdict in uptime.policy_verdicts
         ],
         time_uptime=ratio_to_proto(times.uptime),

@@ -1,5 +1,6 @@
 """One objective and the terms around it: the document's words into this service's model."""
 
+import logging
 from dataclasses import replace
 from fractions import Fraction
 
@@ -24,9 +25,11 @@ from services.common.documents_contract_methods import (
     UptimeMethod,
 )
 from services.common.documents_contract_objectives import ObjectiveSpec
-from services.common.documents_contract_terms import DAYS
+from services.common.documents_contract_terms import DAYS, CreditsSpec
 from services.common.documents_values import WindowLength
 from services.sla.credits.model import CreditTerms, Tier
+from services.sla.credits.money import minor_digits_of
+from services.sla.credits.presets import Preset, preset_of
 from services.sla.methods.model import (
     AllFail,
     ErrorRate,
@@ -55,6 +58,7 @@ from services.sla.model import (
 )
 from services.sla.windows import Calendar, Period, Rolling
 
+_logger = logging.getLogger(__name__)
 _DAY_NS = 86_400 * 10**9
 _Document = AppliedDocument[ContractSpec]
 
@@ -86,7 +90,7 @@ def objective_of(
     )
     match one:
         case AvailabilityObjective():
-            return _availability(common, one, _method_of_preset(spec, one.name))
+            return _availability(common, one, _preset_of(spec, one.name))
         case LatencyObjective():
             return replace(
                 common,
@@ -169,23 +173,50 @@ def contract_credits(document: _Document) -> CreditTerms | None:
         return None
     key = f"{document.name}/{said.objective}"
     period = Period(objective.window.period)
-    if said.preset is not None:
+    preset = _preset_of(document.spec, said.objective)
+    if said.preset is not None and preset is None:
         return None
-    return CreditTerms(
-        objective=key,
-        period=period,
-        tiers=tuple(Tier(tier.below.value, tier.credit.value) for tier in said.tiers),
-        currency=said.currency,
-        base_fee=said.base_fee.value,
-        cap=None if said.cap is None else said.cap.value,
-        minimum=None if said.minimum is None else said.minimum.value,
-        rounding=said.rounding,
-        minor_digits=said.minor_digits,
-        claim_within_days=None if said.claim_within is None else said.claim_within.ns // _DAY_NS,
-    )
+    if preset is None:
+        terms = CreditTerms(
+            objective=key,
+            period=period,
+            tiers=tuple(Tier(tier.below.value, tier.credit.value) for tier in said.tiers),
+            currency=said.currency,
+            base_fee=said.base_fee.value,
+            rounding=said.rounding,
+            minor_digits=minor_digits_of(said.currency),
+        )
+    else:
+        try:
+            terms = preset.terms(
+                objective=key,
+                target=objective.good_share,
+                base_fee=said.base_fee.value,
+                currency=said.currency,
+                period=period,
+                rounding=said.rounding,
+            )
+        except ValueError as err:
+            _logger.warning("credits of %s are not computed: %s", key, err)
+            return None
+    return _changed(terms, said)
 
 
-def _availability(common: Objective, one: AvailabilityObjective, preset: Method | None) -> Objective:
+def _changed(terms: CreditTerms, said: CreditsSpec) -> CreditTerms:
+    """The terms with what the contract states itself."""
+    if said.cap is not None:
+        terms = replace(terms, cap=said.cap.value)
+    if said.minimum is not None:
+        terms = replace(terms, minimum=said.minimum.value, minimum_currency=said.currency)
+    if said.claim_within is not None:
+        days = said.claim_within.ns // _DAY_NS
+        terms = replace(terms, claim_within_days=days, claim_within_cycles=None)
+    if said.minor_digits is not None:
+        terms = replace(terms, minor_digits=said.minor_digits)
+    return terms
+
+
+def _availability(common: Objective, one: AvailabilityObjective, preset: Preset | None) -> Objective:
     signal = signal_of(one.signal)
     method: Method
     if one.method is not None:
@@ -193,7 +224,7 @@ def _availability(common: Objective, one: AvailabilityObjective, preset: Method 
     elif signal is not None:
         method = Uptime()
     else:
-        method = preset or RequestRatio()
+        method = RequestRatio() if preset is None else preset.method
     return replace(
         common,
         metric=one.metric if signal is None else signal.metric,
@@ -205,8 +236,20 @@ def _availability(common: Objective, one: AvailabilityObjective, preset: Method 
     )
 
 
-def _method_of_preset(spec: ContractSpec, objective: str) -> Method | None:
-    return None
+def _preset_of(spec: ContractSpec, objective: str) -> Preset | None:
+    """The published schedule by which an objective is paid for.
+
+    One that this release does not have was refused when it was applied; here it must not take every other
+    contract down, so it is told and the objective has no credits.
+    """
+    said = spec.credits
+    if said is None or said.preset is None or said.objective != objective:
+        return None
+    try:
+        return preset_of(said.preset)
+    except ValueError as err:
+        _logger.warning("credits of %s are not computed: %s", objective, err)
+        return None
 
 
 def _incident(spec: ContractSpec, one: IncidentObjective) -> IncidentTerms:

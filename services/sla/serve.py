@@ -25,7 +25,7 @@ from services.sla.model import Contract, Objective, ObjectiveKind, Revision, Ver
 from services.sla.paging import Page, PageRequest, page_of
 from services.sla.ports import SliceStore
 from services.sla.verdict import worst
-from services.sla.windows import Rolling, Window, WindowRequest, resolve
+from services.sla.windows import Window, WindowRequest, resolve
 
 _READERS = (Role.READER, Role.AUDITOR, Role.OPERATOR)
 _MOST_TENANTS = 1000
@@ -33,10 +33,14 @@ _HOUR_MS = 3_600_000
 
 
 class Contracts(Protocol):
-    """The contracts in force."""
+    """The contracts that are applied."""
 
     def contracts(self, tenant: str | None = None) -> list[Contract]:
-        """In order of tenant and name; of one tenant when it is given."""
+        """The versions in force, in order of tenant and name; of one tenant when it is given."""
+        ...
+
+    def versions(self, tenant: str | None = None) -> list[Contract]:
+        """Every version, in order of tenant, name and effective date; of one tenant when it is given."""
         ...
 
 
@@ -192,17 +196,34 @@ class SlaFigures:
         kept = [one for one in found if one.slice.start_ms < more]
         return SlicePage(objective, Page(kept, token), watermark)
 
-    def contracts(self, tenant: str | None, page: PageRequest) -> Page[Contract]:
-        """Contracts of a tenant, ordered by name."""
-        return page_of(self._contracts.contracts(allowed_tenant(tenant)), page)
+    def contracts(
+        self, tenant: str | None, page: PageRequest, *, all_versions: bool = False
+    ) -> Page[Contract]:
+        """Contracts of a tenant, ordered by name: the versions in force, or all by effective date."""
+        tenant = allowed_tenant(tenant)
+        return page_of(
+            self._contracts.versions(tenant) if all_versions else self._contracts.contracts(tenant), page
+        )
 
-    def contract(self, tenant: str, name: str) -> Contract:
-        """One contract. Raises ContractNotFound."""
+    def contract(self, tenant: str, name: str, *, version: int = 0) -> Contract:
+        """One contract: the version in force, or the one of that number.
+
+        Raises:
+            ContractNotFound: there is no such contract, or none in force, or no such version.
+        """
         allowed_tenant(tenant)
-        for one in self._contracts.contracts(tenant):
-            if one.name == name:
+        known = [one for one in self._contracts.versions(tenant) if one.name == name]
+        found = known if version else [one for one in self._contracts.contracts(tenant) if one.name == name]
+        for one in found:
+            if version in (0, one.version):
                 return one
-        raise ContractNotFound(f"tenant {tenant} has no contract {name}")
+        if not known:
+            raise ContractNotFound(f"tenant {tenant} has no contract {name}")
+        versions = ", ".join(str(one.version) for one in known)
+        what = f"has no version {version}" if version else "is not in force"
+        raise ContractNotFound(
+            f"contract {name} of tenant {tenant} {what}", next_step=f"Its versions are {versions}."
+        )
 
     def objectives(self, tenant: str | None, contract: str | None, page: PageRequest) -> Page[Objective]:
         """Objectives of a tenant, or of one of its contracts, ordered by name."""
@@ -245,7 +266,7 @@ class SlaFigures:
             )
         # Until a first slice is sealed there is only the provisional one to show.
         return resolve(
-            asked.window or Rolling(objective.window_ms),
+            asked.window or objective.window,
             anchor_ms=span[2] or span[1],
             slice_ms=objective.slice_ms,
             zone=objective.time_zone,

@@ -3,7 +3,6 @@
 from typing import Any
 
 from services.sla.convert import (
-    contract_to_proto,
     contracts_to_proto,
     latency_to_proto,
     objectives_to_proto,
@@ -11,12 +10,21 @@ from services.sla.convert import (
     status_to_proto,
     uptime_to_proto,
 )
+from services.sla.convert_contract import contract_to_proto
+from services.sla.convert_maintenance import (
+    cancel_from_proto,
+    maintenance_to_proto,
+    maintenances_to_proto,
+    states_from_proto,
+    wish_from_proto,
+)
 from services.sla.convert_requests import (
     asked_from_proto,
     page_from_proto,
     quantile_from_proto,
     slice_query_from_proto,
 )
+from services.sla.maintenance.manage import Maintenance
 from services.sla.names import parse_contract, parse_objective, parse_parent, parse_status
 from services.sla.serve import SlaFigures
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
@@ -27,8 +35,9 @@ SERVICE_NAME = sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_na
 class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
     """What this release answers; every other method of the contract says that it is not built."""
 
-    def __init__(self, figures: SlaFigures) -> None:
+    def __init__(self, figures: SlaFigures, maintenance: Maintenance) -> None:
         self._figures = figures
+        self._maintenance = maintenance
 
     async def GetUptime(
         self, request: sla_service_pb2.GetUptimeRequest, _context: Any
@@ -74,14 +83,16 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         self, request: sla_service_pb2.ListContractsRequest, _context: Any
     ) -> sla_service_pb2.ListContractsResponse:
         """See the contract."""
-        found = self._figures.contracts(parse_parent(request.parent), page_from_proto(request))
+        tenant, page = parse_parent(request.parent), page_from_proto(request)
+        found = self._figures.contracts(tenant, page, all_versions=request.show_all_versions)
         return contracts_to_proto(found)
 
     async def GetContract(
         self, request: sla_service_pb2.GetContractRequest, _context: Any
     ) -> sla_pb2.Contract:
         """See the contract."""
-        return contract_to_proto(self._figures.contract(*parse_contract(request.name)))
+        found = self._figures.contract(*parse_contract(request.name), version=request.version)
+        return contract_to_proto(found)
 
     async def ListObjectives(
         self, request: sla_service_pb2.ListObjectivesRequest, _context: Any
@@ -90,3 +101,25 @@ class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
         tenant = parse_parent(request.parent)
         contract = parse_contract(request.contract, field="contract")[1] if request.contract else None
         return objectives_to_proto(self._figures.objectives(tenant, contract, page_from_proto(request)))
+
+    async def CreateMaintenanceWindow(
+        self, request: sla_service_pb2.CreateMaintenanceWindowRequest, _context: Any
+    ) -> sla_pb2.MaintenanceWindow:
+        """See the contract."""
+        tenant = self._maintenance.tenant(parse_parent(request.parent))
+        view = await self._maintenance.create(tenant, wish_from_proto(request, tenant))
+        return maintenance_to_proto(view)
+
+    async def CancelMaintenanceWindow(
+        self, request: sla_service_pb2.CancelMaintenanceWindowRequest, _context: Any
+    ) -> sla_pb2.MaintenanceWindow:
+        """See the contract."""
+        return maintenance_to_proto(await self._maintenance.cancel(*cancel_from_proto(request)))
+
+    async def ListMaintenanceWindows(
+        self, request: sla_service_pb2.ListMaintenanceWindowsRequest, _context: Any
+    ) -> sla_service_pb2.ListMaintenanceWindowsResponse:
+        """See the contract."""
+        states, page = states_from_proto(request), page_from_proto(request)
+        tenant = self._maintenance.tenant(parse_parent(request.parent))
+        return maintenances_to_proto(self._maintenance.page(tenant, states, page))
