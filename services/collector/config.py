@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from services.collector.admission import AdmissionConfig
 from services.collector.quota import Quota
 from services.collector.receive import ReceiveConfig
+from services.collector.validate import AcceptLimits
 from services.collector.write import WriteConfig
 from services.common.clickhouse import ClickHouseConfig
 from services.common.settings import PortUse, ServerConfig, Settings
@@ -45,6 +46,7 @@ class CollectorConfig:
             otlp_http=replace(settings.server_config(settings.otlp_http_listen), port_use=port_use),
             admin=settings.server_config(settings.collector_listen),
             write=WriteConfig(region=settings.region),
+            receive=ReceiveConfig(limits=AcceptLimits(most_points=settings.request_max_points)),
             admission=AdmissionConfig(max_bytes=settings.receive_memory_bytes // workers),
             streams=StreamsConfig.from_settings(settings),
             quota=Quota.from_settings(settings),

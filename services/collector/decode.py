@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from services.collector import columns
 from services.collector.decode_columns import exemplar_columns, sum_up_lengths, type_columns
 from services.collector.decode_series import filtered_attributes, read_series
-from services.collector.errors import Undecodable
+from services.collector.errors import RequestTooLarge, Undecodable
 from services.collector.kernels import envelope, lists, memory, points, series_table
 from services.collector.kernels.machine import Ints, Words
 from services.collector.model import U8, U64
@@ -28,6 +28,10 @@ from services.collector.series_directory import SeriesDirectory, SeriesFacts
 _FIRST_SEGMENTS = 256
 _KEPT_ROWS = 1 << 16
 """A thread does not keep more memory than for so many rows between requests."""
+
+_VALUES_FOR_A_POINT = 16
+"""Bounds, bucket counts and quantiles that a request may hold for each point that it may have: a list
+element of one byte becomes a word, as an empty point of two bytes becomes thirty."""
 
 _NOTHING = np.frombuffer(bytearray(1), np.uint8)[:0]
 _NOTHING.flags.writeable = False  # as arrays over bytes are: one type, one compiled version of each kernel
@@ -113,17 +117,19 @@ class Decoder:
         self._allocate = allocate
         self._memory = _Memory(secret_words, allocate)
 
-    def decode(self, raw: bytes) -> columns.Decoded:
+    def decode(self, raw: bytes, *, most_points: int | None = None) -> columns.Decoded:
         """The points of a request as columns, in the order as received.
 
         Raises:
             Undecodable: not a valid request: broken framing, wrong UTF-8, nested too deep.
+            RequestTooLarge: REQUEST_TOO_MANY_POINTS, it has more than `most_points`; as many exemplars,
+                metrics and stretches of points, and 16 times as many list elements, are too many as well.
         """
-        return self.decode_array(raw, np.frombuffer(raw, np.uint8) if raw else _NOTHING)
+        return self.decode_array(raw, np.frombuffer(raw, np.uint8) if raw else _NOTHING, most_points)
 
-    def decode_array(self, raw: bytes, buf: U8) -> columns.Decoded:
+    def decode_array(self, raw: bytes, buf: U8, most_points: int | None = None) -> columns.Decoded:
         """As `decode`, of bytes that are at hand as an array too."""
-        count, tables, values, exemplars = self._read(buf)
+        count, tables, values, exemplars = self._read(buf, most_points)
         common = tables[0]
         numbers, histograms, exp_histograms, summaries = type_columns(tables, values)
         series, index = self._series(raw, common[memory.HASH_A, :count], common[memory.HASH_B, :count])
@@ -141,9 +147,9 @@ class Decoder:
             exemplars=exemplar_columns(raw, exemplars, filtered_attributes),
         )
 
-    def _read(self, buf: U8) -> _Passes:
+    def _read(self, buf: U8, most_points: int | None) -> _Passes:
         own, allocate = self._memory, self._allocate
-        totals = _scan(own, buf)
+        totals = _scan(own, buf, most_points)
         count = totals[memory.POINT_COUNT - memory.STATUS]
         heights = (count, *totals[memory.ROW_COUNTS - memory.STATUS + 2 :])
         tables: tuple[Words, ...] = tuple(
@@ -159,9 +165,12 @@ class Decoder:
         values: tuple[Words, ...] = ()
         exemplars = _NO_EXEMPLARS
         if any(heights[2:]):
-            values = tuple([allocate((length,)) for length in sum_up_lengths(tables)])
+            lengths = sum_up_lengths(tables)
+            _check_most(sum(lengths), most_points, _VALUES_FOR_A_POINT)
+            values = tuple([allocate((length,)) for length in lengths])
             lists.fill_lists(buf, own.work, own.segments, tables, values)
         if found := totals[memory.EXEMPLAR_COUNT - memory.STATUS]:
+            _check_most(found, most_points)
             exemplars = allocate((memory.EXEMPLAR_COLUMNS, found))
             lists.fill_exemplars(buf, own.work, own.segments, exemplars)
         return _Passes(count, tables, values, exemplars)
@@ -176,19 +185,31 @@ class Decoder:
         return generation.table(distinct[:count]), index
 
 
-def _scan(own: _Memory, buf: U8) -> list[int]:
+def _scan(own: _Memory, buf: U8, most_points: int | None) -> list[int]:
     if len(own.segments) > _KEPT_ROWS:
         own.resize(_FIRST_SEGMENTS)
     envelope.scan_request(buf, own.work, own.segments, own.headers)
     totals = own.totals()
     rows = max(totals[1], totals[2])
+    _check_most(rows, most_points)
     if totals[0] >= 0 and rows > len(own.segments):
         own.resize(max(rows, 2 * len(own.segments)))
         envelope.scan_request(buf, own.work, own.segments, own.headers)
         totals = own.totals()
     if totals[0] < 0:
         raise _undecodable()
+    _check_most(totals[memory.POINT_COUNT - memory.STATUS], most_points)
     return totals
+
+
+def _check_most(found: int, most_points: int | None, times: int = 1) -> None:
+    """Refuse before memory is taken: 64 MiB of empty points would become 8 GB."""
+    if most_points is not None and found > times * most_points:
+        raise RequestTooLarge(
+            f"the request has more than {most_points} points, or what takes the memory of so many",
+            reason="REQUEST_TOO_MANY_POINTS",
+            next_step="send fewer points per request",
+        )
 
 
 def _undecodable() -> Undecodable:
@@ -202,10 +223,11 @@ def _undecodable() -> Undecodable:
 _DECODER = Decoder(fresh_secrets())
 
 
-def decode(raw: bytes) -> columns.Decoded:
+def decode(raw: bytes, *, most_points: int | None = None) -> columns.Decoded:
     """The points of a request as columns, in the order as received.
 
     Raises:
         Undecodable: not a valid request: broken framing, wrong UTF-8, nested too deep.
+        RequestTooLarge: REQUEST_TOO_MANY_POINTS, as `Decoder.decode`.
     """
-    return _DECODER.decode(raw)
+    return _DECODER.decode(raw, most_points=most_points)

@@ -35,8 +35,9 @@ def examine(tenant: str, raw: bytes, *, now_ns: int, limits: AcceptLimits) -> Ex
 
     Raises:
         Undecodable: the bytes are no request.
+        RequestTooLarge: REQUEST_TOO_MANY_POINTS.
     """
-    decoded = decode(raw)
+    decoded = decode(raw, most_points=limits.most_points)
     return Examined(decoded, validate(decoded, now_ns=now_ns, limits=limits), request_id(tenant, raw))
 
 

@@ -79,7 +79,7 @@ class Receiver:
 
         Raises:
             Undecodable, PointTooLarge: it can never be accepted; nothing was stored.
-            RequestTooLarge: over `max_request_bytes`; nothing was stored.
+            RequestTooLarge: over `max_request_bytes`, or too many points; nothing was stored.
             RateExceeded: the tenant's rate is used up; nothing was stored, send again after the delay.
             Unavailable: the log did not confirm in time or is full; send the same bytes again.
         """

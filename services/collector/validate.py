@@ -34,10 +34,12 @@ _SCALE_CLIP = 4096
 
 @dataclass(frozen=True, slots=True)
 class AcceptLimits:
-    """How far a point's time may lie from the receiver's clock."""
+    """How far a point's time may lie from the receiver's clock, and how many points a request may have."""
 
     past_ns: int = 7 * 86_400 * NANOSECONDS_IN_S
     ahead_ns: int = 600 * NANOSECONDS_IN_S
+    most_points: int = 1_000_000
+    """Decoded, an empty point of two bytes takes about 250: a body's size does not bound what it costs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ class Settings:
     """Processes that receive, the collector's own included."""
     receive_memory_bytes: int = 256 << 20
     """Of all of them together."""
+    request_max_points: int = 1_000_000
     quota_points_per_second: int = 1_000_000
     quota_burst_points: int = 0
     quota_bytes_per_second: int = 0
@@ -175,6 +176,9 @@ def _read(reader: EnvironmentReader) -> Settings:
         collector_workers=reader.integer("THREENINES_COLLECTOR_WORKERS", 1, low=1, high=MOST_WORKERS),
         receive_memory_bytes=reader.integer(
             "THREENINES_RECEIVE_MEMORY_BYTES", 256 << 20, low=_LEAST_RECEIVE_BYTES, high=1 << 40
+        ),
+        request_max_points=reader.integer(
+            "THREENINES_REQUEST_MAX_POINTS", 1_000_000, low=1, high=100_000_000
         ),
         quota_points_per_second=_limit(reader, "THREENINES_QUOTA_POINTS_PER_SECOND", 1_000_000),
         quota_burst_points=_limit(reader, "THREENINES_QUOTA_BURST_POINTS", 0),

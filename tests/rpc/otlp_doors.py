@@ -37,6 +37,7 @@ from services.collector.record import decode_record
 from services.collector.remote_write import PATH as WRITE_PATH
 from services.collector.remote_write import RemoteWrite
 from services.collector.tallies import Tallies
+from services.collector.validate import AcceptLimits
 from services.common.auth import Authenticator, Role, TokenRecord, TokenTable, mint_token
 from services.common.clock import SystemClock
 from services.common.grpc_health import HealthRegistry
@@ -186,6 +187,7 @@ async def open_doors(
     max_requests: int = 64,
     drain_s: float = 5.0,
     rate: RateGate | None = None,
+    accept: AcceptLimits | None = None,
 ) -> AsyncIterator[Doors]:
     """Serve the three doors; requests are limited to MAX_REQUEST_BYTES."""
     clock, counters = SystemClock(), Counters()
@@ -196,7 +198,7 @@ async def open_doors(
         tallies=tallies,
         clock=clock,
         random_bytes=secrets.token_bytes,
-        config=ReceiveConfig(max_request_bytes=MAX_REQUEST_BYTES),
+        config=ReceiveConfig(limits=accept or AcceptLimits(), max_request_bytes=MAX_REQUEST_BYTES),
         rate=rate,
     )
     admission = Admission(AdmissionConfig(MEMORY_BYTES, max_requests), counters)
