@@ -26,13 +26,16 @@ SpecT = TypeVar("SpecT", bound=DocumentSpec, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class AppliedDocument(Generic[SpecT]):
-    """A document as it is in force; `seq` is its place in the CONFIG stream."""
+    """A document as it is in force; `seq` is its place in the CONFIG stream, `time_ns` when the log got it,
+    `actor` who put it there."""
 
     kind: Kind
     tenant: str | None
     name: str
     spec: SpecT
     seq: int
+    time_ns: int = 0
+    actor: str = ""
 
     @property
     def key(self) -> DocumentKey:
@@ -154,7 +157,7 @@ class ConfigFeed:
         changed = False
         for entry in entries:
             try:
-                self._apply(entry.seq, decode(entry.subject, entry.data))
+                self._apply(entry, decode(entry.subject, entry.data))
                 changed = True
             except ThreeninesError as err:
                 self._skipped += 1
@@ -164,13 +167,21 @@ class ConfigFeed:
             self._tell()
         await self._advance(entries[-1].seq)
 
-    def _apply(self, seq: int, change: Change) -> None:
+    def _apply(self, entry: Entry, change: Change) -> None:
         if change.kind is Kind.CONTRACT and not change.version:
             self._forget_undated(change)
         if change.document is None:
             self._documents.pop(change.key, None)
             return
-        applied = AppliedDocument(change.kind, change.tenant, change.name, change.document.spec, seq)
+        applied = AppliedDocument(
+            change.kind,
+            change.tenant,
+            change.name,
+            change.document.spec,
+            entry.seq,
+            entry.time_ns,
+            change.actor,
+        )
         self._documents[change.key] = applied
         if change.kind is Kind.CONTRACT and not change.version:
             self._undated[change.tenant, change.name] = applied

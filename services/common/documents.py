@@ -145,7 +145,8 @@ def _parse(raw: RawDocument, *, internal: bool = False) -> tuple[Document | None
     problems.extend(raw.error(field, reason) for field, reason in wrong)
     spec = None
     try:
-        spec = _SPECS[kind].validate_python({} if content.get("spec") is None else content["spec"])
+        given = {} if content.get("spec") is None else content["spec"]
+        spec = _SPECS[kind].validate_python(given, context={"from_file": not internal})
     except ValidationError as err:
         problems.extend(raw.error(*place) for place in _places(err, "spec", content.get("spec")))
     if problems or spec is None:

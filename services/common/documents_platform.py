@@ -1,4 +1,4 @@
-"""`kind: Tenant`, `Quota`, `MaintenanceWindow`, `Token` and `Platform`: who is there, and where things run.
+"""`kind: Tenant`, `Quota`, `Token` and `Platform`: who is there, and where things run.
 
 Tokens are never written in YAML: they are minted by the collector and only their hash is stored.
 """
@@ -6,8 +6,9 @@ Tokens are never written in YAML: they are minted by the collector and only thei
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from services.common.documents_maintenance import MaintenanceWindowSpec as MaintenanceWindowSpec
 from services.common.documents_values import AnyDuration, Duration, Name, Spec, TenantId
 from services.common.settings import MOST_WORKERS, AuthMode, Environment
 
@@ -70,21 +71,6 @@ class QuotaSpec(Spec):
     def _burst_holds_a_second(self) -> "QuotaSpec":
         if 0 < self.burst_points < self.points_per_second:
             raise ValueError("burst_points: must be at least points_per_second, or 0")
-        return self
-
-
-class MaintenanceWindowSpec(Spec):
-    """Announced downtime, half open, of all contracts of the tenant or of the named ones."""
-
-    start: AwareDatetime
-    end: AwareDatetime
-    contracts: tuple[Name, ...] = ()
-    reason: str = ""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "MaintenanceWindowSpec":
-        if self.end <= self.start:
-            raise ValueError("end: must be after start")
         return self
 
 

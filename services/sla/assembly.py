@@ -1,5 +1,6 @@
 """The parts of the SLA service, put together over given engines: what the process and the tests share."""
 
+import secrets
 from dataclasses import dataclass
 
 import grpc
@@ -17,6 +18,7 @@ from services.common.settings import Settings
 from services.common.telemetry import Counters, Telemetry
 from services.sla.clickhouse import ClickHousePointReader, ClickHouseSliceStore
 from services.sla.config import SlaConfig
+from services.sla.maintenance.manage import Maintenance
 from services.sla.objectives import Catalogue
 from services.sla.serve import SlaFigures
 from services.sla.servicer import SERVICE_NAME, SlaServicer
@@ -119,4 +121,7 @@ def assemble(
         counters=counters,
     )
     figures = SlaFigures(contracts=catalogue, slices=slices, clock=clock)
-    return Parts(SlaServicer(figures), slicer, storer)  # type: ignore[abstract]  # in the stubs only
+    maintenance = Maintenance(
+        log=log, feed=feed, clock=clock, contracts=catalogue, random_bytes=secrets.token_bytes
+    )
+    return Parts(SlaServicer(figures, maintenance), slicer, storer)  # type: ignore[abstract]  # in the stubs only

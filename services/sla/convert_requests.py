@@ -30,6 +30,7 @@ FigureRequest = (
 ListRequest = (
     sla_service_pb2.ListContractsRequest
     | sla_service_pb2.ListObjectivesRequest
+    | sla_service_pb2.ListMaintenanceWindowsRequest
     | sla_service_pb2.QuerySlicesRequest
 )
 
@@ -41,7 +42,7 @@ def asked_from_proto(request: FigureRequest) -> Asked:
         BadWindow: not a window.
     """
     window = window_from_proto(request.window) if request.HasField("window") else None
-    as_of = _milliseconds(request.as_of_time, "as_of_time") if request.HasField("as_of_time") else None
+    as_of = milliseconds(request.as_of_time, "as_of_time") if request.HasField("as_of_time") else None
     return Asked(window, as_of)
 
 
@@ -56,14 +57,14 @@ def window_from_proto(window: sla_pb2.Window) -> WindowRequest | None:
                 raise BadWindow("name a calendar period", field="window.calendar.period")
             inside = window.calendar.inside_time if window.calendar.HasField("inside_time") else None
             field = "window.calendar.inside_time"
-            return Calendar(period, None if inside is None else _milliseconds(inside, field))
+            return Calendar(period, None if inside is None else milliseconds(inside, field))
         case "custom":
             custom = window.custom
             if not custom.HasField("start_time") or not custom.HasField("end_time"):
                 raise BadWindow("needs a start and an end", field="window.custom")
             return Custom(
-                _milliseconds(custom.start_time, "window.custom.start_time"),
-                _milliseconds(custom.end_time, "window.custom.end_time"),
+                milliseconds(custom.start_time, "window.custom.start_time"),
+                milliseconds(custom.end_time, "window.custom.end_time"),
             )
         case _:
             return None
@@ -81,7 +82,7 @@ def quantile_from_proto(request: sla_service_pb2.GetLatencyRequest) -> Fraction 
 def slice_query_from_proto(request: sla_service_pb2.QuerySlicesRequest) -> SliceQuery:
     """Which slices. Raises BadWindow."""
     start, end, as_of = (
-        _milliseconds(getattr(request, name), name) if request.HasField(name) else None
+        milliseconds(getattr(request, name), name) if request.HasField(name) else None
         for name in ("start_time", "end_time", "as_of_time")
     )
     return SliceQuery(start, end, as_of, provisional=request.include_provisional)
@@ -105,7 +106,8 @@ def _length_ms(period: Duration) -> int:
     return nanos // 1_000_000
 
 
-def _milliseconds(time: Timestamp, field: str) -> int:
+def milliseconds(time: Timestamp, field: str) -> int:
+    """Unix milliseconds, floored. Raises BadWindow."""
     if not 0 <= time.seconds <= _LATEST_S or not 0 <= time.nanos < _NS_PER_S:
         raise BadWindow("is not a time between 1970 and 2100", field=field)
     return time.seconds * 1000 + time.nanos // 1_000_000

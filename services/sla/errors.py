@@ -1,6 +1,6 @@
 """What the SLA service refuses, named. Each is a child of one outcome of `services.common.errors`."""
 
-from services.common.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from services.common.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
 
 class ObjectiveNotFound(NotFound):
@@ -49,3 +49,21 @@ class StoreDown(Unavailable):
     """The store of points or slices does not answer."""
 
     default_reason = "STORE_DOWN"
+
+
+class BadMaintenanceWindow(InvalidArgument):
+    """Maintenance that cannot be announced so; every wrong field is told."""
+
+    default_reason = "BAD_MAINTENANCE_WINDOW"
+
+
+class MaintenanceWindowNotFound(NotFound):
+    """No maintenance window of that name, or not one that the caller may see."""
+
+    default_reason = "MAINTENANCE_WINDOW_NOT_FOUND"
+
+
+class MaintenanceWindowExists(AlreadyExists):
+    """The id is taken."""
+
+    default_reason = "MAINTENANCE_WINDOW_EXISTS"

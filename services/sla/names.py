@@ -10,6 +10,7 @@ _ID = r"([a-z0-9-]{1,63})"
 _OBJECTIVE = re.compile(f"^{_TENANT}/objectives/{_ID}/{_ID}$")
 _CONTRACT = re.compile(f"^{_TENANT}/contracts/{_ID}$")
 _STATUS = re.compile(f"^{_TENANT}/slaStatus$")
+_MAINTENANCE = re.compile(f"^{_TENANT}/maintenanceWindows/{_ID}$")
 _PARENT = re.compile(f"^{_TENANT}$")
 
 
@@ -47,6 +48,17 @@ def parse_contract(name: str, *, field: str = "name") -> tuple[str, str]:
 def parse_status(name: str, *, field: str = "name") -> str | None:
     """The tenant; None for the empty name, which means the caller's. Raises BadName."""
     return _matched(_STATUS, name, field, "tenants/{tenant}/slaStatus")[1] if name else None
+
+
+def maintenance_name(tenant: str, window: str) -> str:
+    """`tenants/{tenant}/maintenanceWindows/{window}`."""
+    return f"tenants/{tenant}/maintenanceWindows/{window}"
+
+
+def parse_maintenance(name: str, *, field: str = "name") -> tuple[str, str]:
+    """(tenant, window). Raises BadName."""
+    found = _matched(_MAINTENANCE, name, field, "tenants/{tenant}/maintenanceWindows/{window}")
+    return found[1], found[2]
 
 
 def parse_parent(name: str, *, field: str = "parent") -> str | None:

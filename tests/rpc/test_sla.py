@@ -13,10 +13,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.auth import Authenticator, Role, TokenTable, mint_token, sha256_hex
 from services.common.auth_tokens import TokenRecord
 from services.common.clock import ManualClock
+from services.common.config_feed import ConfigFeed
 from services.common.grpc_details import read_details
 from services.common.grpc_health import HealthRegistry
 from services.common.grpc_server import bound_port, build_server
+from services.common.log_memory import MemoryLog
 from services.common.settings import ServerConfig
+from services.sla.maintenance.manage import Maintenance
 from services.sla.memory import MemorySliceStore
 from services.sla.model import (
     Contract,
@@ -102,13 +105,22 @@ async def service() -> AsyncIterator[Service]:
     earlier = replace(contract("acme"), version=2, effective_from_ms=T0 - 9 * DAY, until_ms=T0 - DAY)
     contracts = Contracts(earlier, contract("acme"), contract("acme", "silver"), contract("umbra"))
     figures = SlaFigures(contracts=contracts, slices=store, clock=ManualClock())
+    clock = ManualClock()
+    log = MemoryLog(clock)
+    maintenance = Maintenance(
+        log=log,
+        feed=ConfigFeed(log, clock),
+        clock=clock,
+        contracts=contracts,
+        random_bytes=secrets.token_bytes,
+    )
     server = build_server(
         config=ServerConfig(listen="127.0.0.1:0"),
         authenticator=Authenticator("token", table, sha256_hex("unused")),
         health=HealthRegistry(ManualClock()),
         service_names=[SERVICE_NAME],
     )
-    sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaServicer(figures), server)
+    sla_service_pb2_grpc.add_SlaServiceServicer_to_server(SlaServicer(figures, maintenance), server)
     await server.start()
     try:
         address = f"127.0.0.1:{bound_port(server)}"

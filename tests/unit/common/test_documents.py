@@ -318,7 +318,7 @@ def test_a_maintenance_window_needs_a_zone_and_a_length(tmp_path: Path) -> None:
     (_, window) = load(tmp_path, TENANT, text.format("2026-03-01T01:00:00+01:00", "2026-03-01T00:00:01Z"))
     assert document_from_json(document_to_json(window)) == window
     backwards = problems(tmp_path, TENANT, text.format("2026-03-01T00:00:00Z", "2026-03-01T01:00:00+01:00"))
-    assert [reason for _, _, reason in backwards] == ["end: must be after start"]
+    assert [(field, reason) for _, field, reason in backwards] == [("spec.end", "must be after start")]
     found = problems(tmp_path, TENANT, text.format("2026-03-01 00:00:00", "2026-03-01T02:00:00Z"))
     assert [field for _, field, _ in found] == ["spec.start"]
 
