@@ -9,10 +9,12 @@ import typer
 
 from services.cli import options, render
 from services.cli.failures import told_to_people
+from services.cli.understood import COLUMNS, understood
 from services.common.clock import Clock, SystemClock
 from services.common.config_feed import AppliedDocument, ConfigFeed, put_document
 from services.common.documents import Document, DocumentSpec, Kind, load_documents
 from services.common.log import NatsEngine, connect_nats
+from services.sla.contract_check import check_contract
 
 app = typer.Typer(no_args_is_help=True)
 _PATIENCE_S = 15.0
@@ -22,7 +24,7 @@ FilesArgument = Annotated[list[Path], typer.Argument(help="YAML files or directo
 
 @app.command("check")
 def check(files: FilesArgument, data_dir: options.DataDirOption = options.DEFAULT_DATA_DIR) -> None:
-    """Say everything that is wrong with a configuration, at once; change nothing.
+    """Say everything that is wrong with a configuration, at once, or what it promises; change nothing.
 
     References may lead to what is applied already where threenines runs; without it the files
     must be complete.
@@ -30,7 +32,10 @@ def check(files: FilesArgument, data_dir: options.DataDirOption = options.DEFAUL
     with told_to_people(options.errors):
         nats_url = options.known_address("nats", data_dir)
         known = [] if nats_url is None else asyncio.run(applied_documents(nats_url))
-        documents = load_documents(files, known=known)
+        documents = load_documents(files, known=known, checks=[check_contract])
+    rows = understood(documents)
+    if rows:
+        options.console.print(render.table(None, COLUMNS, rows))
     against = "the files alone" if nats_url is None else "what is applied"
     options.console.print(f"[green]ok[/]  {len(documents)} documents, checked against {against}")
 
@@ -54,7 +59,7 @@ async def apply_files(nats_url: str, files: Sequence[Path]) -> list[tuple[str, s
     engine = await connect_nats(nats_url, clock=clock, timeout_s=_PATIENCE_S)
     try:
         await engine.ensure_streams()
-        documents = load_documents(files, known=await _in_force(engine, clock))
+        documents = load_documents(files, known=await _in_force(engine, clock), checks=[check_contract])
         rows: list[tuple[str, str, str, str]] = []
         for document in documents:
             if document.kind is Kind.PLATFORM:
