@@ -40,10 +40,11 @@ def credits_for(
 
     Args:
         contract: in the version that is in force in the period.
-        measured: by name of the objective, of [start, data_end_ms); an absent one was not measured.
+        measured: by objective as the terms name it, `<contract>/<objective>`, of [start, data_end_ms); an
+            absent one was not measured.
         period: [start, end) as `credit_period` gives it.
         data_end_ms: up to where data is sealed; before the end of the period it is still running.
-        review: by name of the objective, why a person has to look, such as slices that may still change.
+        review: by objective in the same way, why a person has to look, such as slices that may still change.
     """
     terms = contract.credits
     if terms is None:

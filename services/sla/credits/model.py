@@ -23,6 +23,7 @@ class Tier:
 class CreditTerms:
     """What a contract says on credits for one objective.
 
+    objective: its key, `<contract>/<objective>`.
     base_fee: the fee of the affected service for one period, in `currency`.
     cap: at most this share of the fee. minimum: a credit is due only if it is greater than this.
     minimum_currency: the currency of `minimum` where it is not `currency`.

@@ -149,6 +149,8 @@ def test_claims_end_with_the_second_billing_cycle_after_or_so_many_local_days():
     assert credited(replace(TERMS, claim_within_days=30)).claim_by_ms == ms(2026, 11, 30, 23)
     assert credited(replace(TERMS, claim_within_days=60)).claim_by_ms == ms(2026, 12, 30, 23)
     assert any("before 2027-01-01 00:00+01:00" in text for text in cycles.trace)
+    both = replace(TERMS, claim_within_days=30, claim_within_cycles=2)
+    assert credited(both).claim_by_ms == ms(2026, 11, 30, 23)
     assert credited(TERMS).claim_by_ms is None
     assert credited(replace(TERMS, claim_within_days=30), share=1).claim_by_ms is None
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.sla.methods.intervals import intervals_of, slices_fit
-from services.sla.methods.measure import doubts, measure
+from services.sla.methods.measure import Measured, doubts, measure
 from services.sla.methods.model import AllFail, ErrorRate, MeanErrorRate, RequestRatio, Uptime
 from services.sla.methods.runs import joined, keep_long_runs
 from services.sla.model import NoData, Slice
@@ -195,6 +195,13 @@ def test_missing_minutes_that_could_decide_are_told():
         assert doubts(got, [Fraction(85, 100)])
         assert not doubts(got, [Fraction(1, 2), Fraction(95, 100)])
         assert not doubts(measured(method, (down + up, 0, 60 * S), NoData.COUNT_UP), [Fraction(85, 100)])
+
+
+def test_an_edge_is_in_doubt_only_when_it_lies_above_the_lower_bound():
+    got = Measured(Fraction(1), 0, 1, (), (), Fraction(9, 10), Fraction(99, 100))
+
+    assert not doubts(got, [Fraction(9, 10)])
+    assert len(doubts(got, [Fraction(99, 100), Fraction(95, 100)])) == 2
 
 
 def test_two_short_outages_with_an_unseen_minute_between_may_be_a_long_one():
