@@ -51,7 +51,8 @@ def many(at: Ints, start: Ints, slices: Ints, anchor: Ints, windows: Ints, out: 
 
     Args:
         at: the slices of objective i are at[i]:at[i+1].
-        start: of each slice, ascending within an objective.
+        start: of each slice, ascending within an objective. Slices may differ in length, hours first and
+            ten seconds last, as long as windows begin where a slice does.
         slices: (4, all slices): bad, total, no_data, valid.
         anchor: per objective the end of its windows: the watermark of its data, never the wall clock.
         windows: lengths, ascending, in the unit of start.

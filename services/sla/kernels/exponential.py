@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.sla.kernels._jit import kernel
+from services.sla.kernels.edges import before, pieces
 from services.sla.kernels.edges import grid as grid_edges
-from services.sla.kernels.edges import pieces
 from services.sla.kernels.increase import NOTHING
 from services.sla.kernels.spread import share
 
@@ -56,7 +56,7 @@ def _power(mantissa: float, exponent: int) -> float:
     """mantissa * 2**exponent for a mantissa in [1, 2); infinity and 0 outside of the doubles."""
     if exponent > _LARGEST_EXPONENT:
         return math.inf
-    return math.ldexp(mantissa, max(-_MAX_EXPONENT, exponent))
+    return math.ldexp(mantissa, int(max(-_MAX_EXPONENT, exponent)))
 
 
 @kernel
@@ -183,6 +183,17 @@ def slice_counts(
 
 
 @kernel
+def _outermost(s: int, e: int, low: int, high: int, counts: Ints, a: int, b: int, step: int) -> int:
+    """The first of the buckets low to high-1 (the last for a step of -1) with a share in (a, b], or -1."""
+    m = low if step > 0 else high - 1
+    while low <= m < high:
+        if counts[m] != 0 and share(counts[m], s, e, a, b) != 0:
+            return m
+        m += step
+    return -1
+
+
+@kernel
 def piece_shapes(
     start: Ints, end: Ints, shape: Ints, at: Ints, counts: Ints, edges: Ints, widest: int, out: Ints
 ) -> None:
@@ -197,23 +208,23 @@ def piece_shapes(
     out[0, :] = _NO_SCALE
     out[1, :] = 0
     out[2, :] = 0
-    for step in range(2):
-        for i in range(len(start)):
-            first, last = pieces(start[i], end[i], edges)
-            for k in range(first, last + 1):
-                for m in range(at[i], at[i + 1]):
-                    if share(counts[m], start[i], end[i], edges[k], edges[k + 1]) == 0:
-                        continue
-                    if step == 0:
-                        out[0, k] = min(out[0, k], shape[0, i])
-                        break
-                    index = down(shape[1, i] + m - at[i], shape[0, i] - out[0, k])
-                    if out[2, k] == 0:
-                        out[1, k] = index
-                        high[k] = index
-                        out[2, k] = 1
-                    out[1, k] = min(out[1, k], index)
-                    high[k] = max(high[k], index)
+    for i in range(len(start)):
+        first, last = pieces(start[i], end[i], edges)
+        for k in range(first, last + 1):
+            if _outermost(start[i], end[i], at[i], at[i + 1], counts, edges[k], edges[k + 1], 1) >= 0:
+                out[0, k] = min(out[0, k], shape[0, i])
+    for i in range(len(start)):
+        first, last = pieces(start[i], end[i], edges)
+        for k in range(first, last + 1):
+            m = _outermost(start[i], end[i], at[i], at[i + 1], counts, edges[k], edges[k + 1], 1)
+            if m < 0:
+                continue
+            n = _outermost(start[i], end[i], at[i], at[i + 1], counts, edges[k], edges[k + 1], -1)
+            low = down(shape[1, i] + m - at[i], shape[0, i] - out[0, k])
+            top = down(shape[1, i] + n - at[i], shape[0, i] - out[0, k])
+            out[1, k] = low if out[2, k] == 0 else min(out[1, k], low)
+            high[k] = top if out[2, k] == 0 else max(high[k], top)
+            out[2, k] = 1
     for k in range(total):
         if out[2, k] == 0:
             out[0, k] = 0
@@ -238,12 +249,16 @@ def piece_counts(
         place[k + 1] = place[k] + shapes[2, k]
     for i in range(len(start)):
         first, last = pieces(start[i], end[i], edges)
-        for k in range(first, last + 1):
-            for m in range(at[i], at[i + 1]):
-                n = share(counts[m], start[i], end[i], edges[k], edges[k + 1])
-                if n != 0:
+        for m in range(at[i], at[i + 1] if first <= last else at[i]):
+            if counts[m] == 0:
+                continue
+            done = before(counts[m], start[i], end[i], edges[first])
+            for k in range(first, last + 1):
+                until = before(counts[m], start[i], end[i], edges[k + 1])
+                if until != done:
                     index = down(shape[1, i] + m - at[i], shape[0, i] - shapes[0, k])
-                    out[place[k] + index - shapes[1, k]] += n
+                    out[place[k] + index - shapes[1, k]] += until - done
+                done = until
 
 
 @kernel

@@ -14,6 +14,8 @@ Ints = NDArray[np.int64]
 
 _DIGIT = 14
 _MASK = (1 << _DIGIT) - 1
+_SMALL = 1 << 21
+_EXACT = 1 << 52
 
 
 @kernel
@@ -22,7 +24,13 @@ def mul_div(n: int, d: int, length: int) -> int:
 
     n = q*length + r gives q*d + floor(r*d / length). r*d may need 84 bits, so d is taken in three digits
     of 14 bits, each step a division with remainder: (r1 << 14) + r*digit stays below 2**57.
+
+    Most products need none of that. Below 2**52 the division of doubles is exact as well: a quotient that
+    is not whole is at least 1/length away from the next whole number, which is more than its rounding.
     """
+    if n < _SMALL:
+        product = n * d
+        return int(product / length) if product < _EXACT else product // length
     whole = (n // length) * d
     r = n % length
     quotient = 0

@@ -83,6 +83,10 @@ def _distributions(a: _Arrays) -> None:
     exponential.lower_bound(0, 0)
     explicit.coarsen(a.counts, a.one, a.one.copy())
     merging.merge_all(a.one, a.one, a.at, a.counts, 320)
+    # Columns as the store read them cannot be written to, which is another type to the compiler.
+    read = a.counts.copy()
+    read.flags.writeable = False
+    merging.merge_all(a.one, a.one, a.at, read, 320)
     threshold = zero.common_threshold(a.one, a.one, a.at, a.counts, a.bounds)
     zero.absorb(a.one, a.one, a.at, a.counts.copy(), a.one.copy(), threshold)
     quantile.exponential_quantile(0, 0, 0, a.counts, 1)

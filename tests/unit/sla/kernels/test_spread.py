@@ -1,6 +1,7 @@
 """Counts spread over slices: exact, additive, whole."""
 
 from itertools import pairwise
+from math import gcd
 
 import numpy as np
 from hypothesis import example, given
@@ -19,6 +20,16 @@ def test_a_share_is_exact_where_the_product_needs_more_than_64_bits(n, length, d
     part = length - 1 if data is None else data.draw(st.integers(0, length))
 
     assert spread.mul_div(n, part, length) == n * part // length
+
+
+@given(st.integers(1, 2**22), st.integers(2, 2**42 - 1))
+def test_a_share_just_below_a_whole_number_is_not_rounded_up(n, length):
+    # The d for which n * d is one short of a multiple of the length: the worst case for a quotient of doubles.
+    common = gcd(n, length)
+    d = -pow(n // common, -1, length // common) % (length // common)
+
+    for part in (d, length // common - d, max(0, d - 1), length - 1):
+        assert spread.mul_div(n, part, length) == n * part // length
 
 
 @given(st.lists(st.tuples(st.integers(-50, 200), st.integers(0, 150), st.integers(0, 1000)), max_size=8))
