@@ -108,7 +108,7 @@ class Collector:
         if settings.collector_workers > 1:
             self.health.add_probe("workers", self.pool.probe, required_for=["", OTLP_SERVICE])
         self.health.add_probe("store", self.store.probe, required_for=[WRITER_HEALTH])
-        self.kept = KeptRecords(clock)
+        self.kept = KeptRecords(clock, config.memory_bytes // 8)
         self.writer = self._writer()
         self.health.add_probe("writer", self.writer.probe, required_for=[WRITER_HEALTH])
 

@@ -11,6 +11,9 @@ from services.common.clickhouse import ClickHouseConfig
 from services.common.settings import PortUse, ServerConfig, Settings
 from services.common.streams import OTLP, STREAMS, StreamsConfig
 
+_POINT_SHARE = 2048
+"""Bytes of the memory cap for each point of a batch, which itself takes some 250 of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class CollectorConfig:
@@ -24,6 +27,8 @@ class CollectorConfig:
     write: WriteConfig
     admission: AdmissionConfig = field(default_factory=AdmissionConfig)
     receive: ReceiveConfig = field(default_factory=ReceiveConfig)
+    memory_bytes: int = 1 << 30
+    """Resident memory under which this process stays."""
     streams: StreamsConfig = field(default_factory=StreamsConfig)
     quota: Quota = field(default_factory=Quota)
     """Of tenants that have none of their own."""
@@ -45,9 +50,12 @@ class CollectorConfig:
             otlp=replace(settings.server_config(settings.otlp_listen), port_use=port_use),
             otlp_http=replace(settings.server_config(settings.otlp_http_listen), port_use=port_use),
             admin=settings.server_config(settings.collector_listen),
-            write=WriteConfig(region=settings.region),
+            write=WriteConfig(
+                region=settings.region, max_points=batch_points(settings.collector_memory_bytes)
+            ),
             receive=ReceiveConfig(limits=AcceptLimits(most_points=settings.request_max_points)),
             admission=AdmissionConfig(max_bytes=settings.receive_memory_bytes // workers),
+            memory_bytes=settings.collector_memory_bytes,
             streams=StreamsConfig.from_settings(settings),
             quota=Quota.from_settings(settings),
         )
@@ -57,3 +65,8 @@ class CollectorConfig:
         """Bytes that the stream OTLP may hold."""
         share = next(spec.share for spec in STREAMS if spec.name == OTLP)
         return round(self.streams.total_bytes * share)
+
+
+def batch_points(memory_bytes: int) -> int:
+    """Points of the writer's largest batch: a tenth of a cap of a gigabyte holds half a million."""
+    return min(WriteConfig().max_points, memory_bytes // _POINT_SHARE)

@@ -4,6 +4,7 @@ Every process of a collector has these, the workers nothing else. Bound to their
 whoever serves them decides for how long.
 """
 
+import random
 import secrets
 
 import grpc
@@ -12,6 +13,7 @@ from services.collector.admission import Admission
 from services.collector.config import CollectorConfig
 from services.collector.http_routes import HttpRoutes
 from services.collector.kept_records import KeptRecords
+from services.collector.memory_cap import MemoryCap
 from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
 from services.collector.otlp_http_server import HttpLimits, HttpServer
 from services.collector.otlp_servicer import SERVICE_NAME as OTLP_SERVICE
@@ -64,7 +66,10 @@ class Doors:
             series=series,
             kept=kept,
         )
-        self._admission = Admission(config.admission, counters)
+        memory = MemoryCap(config.memory_bytes, clock)
+        self._admission = Admission(
+            config.admission, counters, clock=clock, rng=random.Random(), memory_is_short=memory.short
+        )
         self.otlp: grpc.aio.Server = build_server(
             config=config.otlp,
             authenticator=authenticator,

@@ -98,7 +98,7 @@ class OtlpHttp:
         tenant = tenant_of(self._authenticator, head)
         encoding = check_encoding(head.content_encoding)
         check_length(head.content_length or 0, self._config.max_request_bytes)
-        with self._admission.enter(TRANSPORT, head.content_length or 0) as held:
+        with self._admission.enter(TRANSPORT, head.content_length or 0, arriving=True) as held:
             body = await read_body(
                 receive,
                 head,
@@ -108,6 +108,7 @@ class OtlpHttp:
             )
             if body is None:
                 return None
+            await held.turn()
             raw = await self._decompressed(encoding, body, held)
             if head.content_type == JSON:
                 raw = await self._converted(raw)

@@ -75,6 +75,7 @@ async def read_body(
     """The whole body; None when the client hung up.
 
     `held` has the declared length already; what comes without one is paid for as it comes.
+    With its last byte it begins to wait for its answer.
 
     Raises:
         RequestTooLarge: over `max_bytes`.
@@ -97,6 +98,7 @@ async def read_body(
     body = parts[0] if len(parts) == 1 else b"".join(parts)
     if head.content_length is not None and len(body) != head.content_length:
         raise WrongBody("the body is not as long as its Content-Length says", field="body")
+    held.arrived()
     return body
 
 

@@ -34,7 +34,8 @@ class MetricsServicer:
 
     async def export(self, raw: bytes, _context: object) -> ExportMetricsServiceResponse:
         """Take one request of the caller's tenant."""
-        with self._admission.enter(TRANSPORT, len(raw)):
+        with self._admission.enter(TRANSPORT, len(raw)) as held:
+            await held.turn()
             return outcome_to_proto(await self._receiver.export(sending_tenant(), raw))
 
     async def refuse(self, _requests: object, _context: object) -> NoReturn:

@@ -96,12 +96,13 @@ class RemoteWrite:
         check_snappy(head.content_encoding)
         limit = self._limit
         check_length(head.content_length or 0, limit)
-        with self._admission.enter(TRANSPORT, head.content_length or 0) as held:
+        with self._admission.enter(TRANSPORT, head.content_length or 0, arriving=True) as held:
             body = await read_body(
                 receive, head, held, max_bytes=limit, timeout_s=self._config.body_timeout_s
             )
             if body is None:
                 return None
+            await held.turn()
             conversion = await self._converted(version, body, held)
             held.add(len(conversion.raw))
             outcome = Outcome(0, 0)

@@ -101,6 +101,8 @@ class Settings:
     drain_s: int = 10
     collector_workers: int = 1
     """Processes that receive, the collector's own included."""
+    collector_memory_bytes: int = 1 << 30
+    """Resident, of each process of a collector."""
     receive_memory_bytes: int = 256 << 20
     """Of all of them together."""
     request_max_points: int = 1_000_000
@@ -174,6 +176,9 @@ def _read(reader: EnvironmentReader) -> Settings:
         log_placement_tags=reader.texts("THREENINES_LOG_PLACEMENT_TAGS", pattern=r"[A-Za-z0-9:._-]{1,128}"),
         drain_s=reader.integer("THREENINES_DRAIN_S", 10, low=0, high=600),
         collector_workers=reader.integer("THREENINES_COLLECTOR_WORKERS", 1, low=1, high=MOST_WORKERS),
+        collector_memory_bytes=reader.integer(
+            "THREENINES_COLLECTOR_MEMORY_BYTES", 1 << 30, low=512 << 20, high=1 << 40
+        ),
         receive_memory_bytes=reader.integer(
             "THREENINES_RECEIVE_MEMORY_BYTES", 256 << 20, low=_LEAST_RECEIVE_BYTES, high=1 << 40
         ),

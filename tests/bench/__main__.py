@@ -1,9 +1,12 @@
 """Runs the benchmarks: all of them, or those named (`python -m tests.bench decode`).
 
+`--seconds N` shortens or lengthens those that run for a given time (`overload`).
 Exits 3 and names each duty that is missed.
 """
 
+import argparse
 import importlib
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +23,13 @@ def names() -> list[str]:
     return sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
 
 
-def main(wanted: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    """Run, print, and say which duties are missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--seconds", type=float)
+    options = parser.parse_args(arguments)
+    wanted: list[str] = options.names
     console = Console(width=max(Console().width, 120))
     unknown = sorted(set(wanted) - set(names()))
     if unknown:
@@ -29,7 +38,8 @@ def main(wanted: Sequence[str]) -> int:
     rows: list[Row] = []
     for name in wanted or names():
         module = importlib.import_module(f"tests.bench.bench_{name}")
-        found: list[Row] = module.run()
+        timed = options.seconds is not None and "seconds" in inspect.signature(module.run).parameters
+        found: list[Row] = module.run(seconds=options.seconds) if timed else module.run()
         show((module.__doc__ or name).splitlines()[0], found, console)
         rows += found
     for row in missed(rows):

@@ -45,12 +45,18 @@ class Sender:
 
     def export(self, number: int) -> bytes:
         """The request of the export with that number: 1 s after the one before it, milliseconds apart."""
-        raw, count = self._template.copy(), len(self._starts)
+        count = len(self._starts)
         times = self._base_ns + number * _STEP_NS + 1_000_000 * np.arange(count, dtype=np.uint64) // 8
-        raw[self._starts] = (
-            np.full(count, self._base_ns - _STEP_NS, np.uint64).view(np.uint8).reshape(count, 8)
-        )
-        raw[self._times] = times.astype(np.uint64).view(np.uint8).reshape(count, 8)
+        return self._with(self._base_ns - _STEP_NS, times.astype(np.uint64))
+
+    def at(self, time_ns: int) -> bytes:
+        """A request whose points all have that time."""
+        return self._with(time_ns - _STEP_NS, np.full(len(self._starts), time_ns, np.uint64))
+
+    def _with(self, start_ns: int, times: "np.ndarray[Any, np.dtype[np.uint64]]") -> bytes:
+        raw, count = self._template.copy(), len(self._starts)
+        raw[self._starts] = np.full(count, start_ns, np.uint64).view(np.uint8).reshape(count, 8)
+        raw[self._times] = times.view(np.uint8).reshape(count, 8)
         return raw.tobytes()
 
 

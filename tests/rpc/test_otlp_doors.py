@@ -183,8 +183,8 @@ async def test_beyond_the_memory_for_requests_clients_are_asked_to_come_back(doo
         with doors.admission.enter("test", MEMORY_BYTES - spare):
             answer = await doors.send(door, request)
         assert (answer.code, answer.reason) == ("UNAVAILABLE", "RECEIVER_MEMORY_FULL")
-        assert answer.retry_s == 2.0
-        assert answer.headers.get("retry-after", "2") == "2"
+        assert 1.0 <= (answer.retry_s or 0) <= 3.0
+        assert answer.headers.get("retry-after", "2") in ("2", "3")
 
     assert doors.counters.value(name, transport=transport, reason="RECEIVER_MEMORY_FULL") == refused + 2
     assert doors.admission.held_bytes == doors.admission.requests == 0
@@ -195,7 +195,8 @@ async def test_beyond_the_requests_at_once_clients_are_asked_to_come_back(door: 
     async with open_doors(max_requests=2) as doors:
         with doors.admission.enter("test"), doors.admission.enter("test"):
             answer = await doors.send(door, request_of(8))
-        assert (answer.code, answer.reason, answer.retry_s) == ("UNAVAILABLE", "RECEIVER_BUSY", 2.0)
+        assert (answer.code, answer.reason) == ("UNAVAILABLE", "RECEIVER_BUSY")
+        assert 1.0 <= (answer.retry_s or 0) <= 3.0
         assert (await doors.send(door, request_of(8))).code == "OK"
 
 

@@ -223,7 +223,8 @@ async def test_without_memory_a_request_is_refused_before_it_is_read(doors: Door
             writer.write(head_of(doors, "Content-Length: 100", "Expect: 100-continue"))
             status, headers, _ = await read_answer(reader)
 
-    assert (status, headers["retry-after"]) == (503, "2")
+    assert status == 503
+    assert headers["retry-after"] in ("2", "3")
 
 
 async def test_who_may_not_send_is_refused_before_the_body_is_read(doors: Doors) -> None:

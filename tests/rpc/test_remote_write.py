@@ -359,7 +359,8 @@ async def test_without_memory_the_sender_is_asked_to_come_back(doors: Doors) -> 
         response = await write(doors, good())
 
     assert refusal(response) == (503, "RECEIVER_MEMORY_FULL")
-    assert (response.headers["retry-after"], written(response)) == ("2", (0, 0, 0))
+    assert response.headers["retry-after"] in ("2", "3")
+    assert written(response) == (0, 0, 0)
 
 
 async def test_a_rate_that_is_used_up_is_429_with_a_delay() -> None:

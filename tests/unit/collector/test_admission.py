@@ -46,7 +46,8 @@ def test_what_does_not_fit_is_refused_with_a_delay_and_counted() -> None:
         with budget.enter("http", 40):
             assert budget.full
 
-    assert (caught.value.reason, caught.value.retry_after_s) == ("RECEIVER_MEMORY_FULL", 2.0)
+    assert caught.value.reason == "RECEIVER_MEMORY_FULL"
+    assert 1.0 <= (caught.value.retry_after_s or 0) <= 3.0
     assert refusals(counters, "http", "RECEIVER_MEMORY_FULL") == 1
     assert refusals(counters, "grpc", "RECEIVER_MEMORY_FULL") == 0
 

@@ -1,0 +1,79 @@
+"""Whether this process has the memory to take more: its resident memory against a configured cap.
+
+The budget of bytes under way (`admission.py`) bounds what requests hold; this bounds everything, whatever
+holds it: the writer's batch, the series that are known, a fragmented heap. It is looked at when a request
+comes, so that it needs no task of its own. Knows no request.
+"""
+
+import ctypes
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from services.common.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+_SHORT_FROM, _ENOUGH_BELOW = 0.90, 0.87
+"""Of the cap. What is under way when it is first short still grows a little."""
+_LOOK_NS = 20_000_000
+_TRIM_NS = 2_000_000_000
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process; 0 where the system does not say (proc(5): statm)."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
+
+
+def give_back_free_memory() -> None:
+    """Ask the C library to return what it keeps for later (malloc_trim(3))."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        _log.debug("this C library keeps its free memory")
+
+
+class MemoryCap:
+    """Looks at the memory at most fifty times a second; safe to use from threads."""
+
+    def __init__(
+        self,
+        max_bytes: int,
+        clock: Clock,
+        *,
+        resident: Callable[[], int] = resident_bytes,
+        give_back: Callable[[], None] = give_back_free_memory,
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._resident = resident
+        self._give_back = give_back
+        self._looked_ns = self._trimmed_ns = -_TRIM_NS
+        self._short = False
+
+    def short(self) -> bool:
+        """Whether nothing more may be taken."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._looked_ns >= _LOOK_NS:
+            self._looked_ns = now_ns
+            self._look(now_ns)
+        return self._short
+
+    def _look(self, now_ns: int) -> None:
+        resident = self._resident()
+        limit = self._max_bytes * (_ENOUGH_BELOW if self._short else _SHORT_FROM)
+        if resident >= limit and now_ns - self._trimmed_ns >= _TRIM_NS:
+            self._trimmed_ns = now_ns
+            self._give_back()
+            resident = self._resident()
+        short = resident >= limit
+        if short and not self._short:
+            _log.warning(
+                "%d MB are resident of %d: requests are refused", resident >> 20, self._max_bytes >> 20
+            )
+        self._short = short

@@ -1,0 +1,258 @@
+"""Twice the load that the collector can take, open loop: memory, refusals, latency of what is accepted.
+
+First a closed loop finds what can be taken; then separate processes (`overload_load.py`) send twice that on
+schedule over gRPC and HTTP, whatever they are answered. Memory is sampled against the configured cap, every
+refusal is read for its delay, and afterwards each request's rows in ClickHouse are counted and summed: all of
+an acknowledged one, once. Clients run on the same cores at the lowest priority.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.bench.bench_ingest import stack_pids
+from tests.bench.processes import cpu_s, resident_mb
+from tests.bench.report import Row
+from tests.collector_process import ROOT
+from tests.scenario.collector_stack import CollectorStack, collector_stack
+
+SECONDS = 180.0
+MEMORY_MB = 1024
+DUTY_P99_MS = 250.0
+_POINTS = 2000
+_DOORS = ("grpc", "grpc", "http")
+_COMMAND = (sys.executable, "-m", "tests.bench.overload_load")
+_AT_ONCE = 6
+"""Of each process in the closed loop: enough that the server is never idle."""
+_CLOSED_S = 10.0
+_WARM_S = 3.0
+_SAMPLE_S = 0.05
+_UNLIMITED = {"THREENINES_QUOTA_POINTS_PER_SECOND": "0", "THREENINES_QUOTA_ACTIVE_SERIES": "0"}
+
+
+@dataclass
+class Phase:
+    """What all processes saw in one phase, and the collector's memory meanwhile."""
+
+    acknowledged: set[int] = field(default_factory=set)
+    refusals: Counter[str] = field(default_factory=Counter)
+    latencies_ms: list[float] = field(default_factory=list)
+    refused_ms: list[float] = field(default_factory=list)
+    late_ms: list[float] = field(default_factory=list)
+    sent: int = 0
+    seconds: float = 0.0
+    resident_mb: float = 0.0
+
+    def add(self, seen: dict[str, Any]) -> None:
+        """Add one process."""
+        self.acknowledged.update(seen["acknowledged"])
+        self.refusals.update(seen["refusals"])
+        self.latencies_ms += [one / 1000 for one in seen["latencies_us"]]
+        self.refused_ms += [one / 1000 for one in seen["refused_us"]]
+        self.late_ms += [one / 1000 for one in seen["late_us"]]
+        self.sent += seen["sent"]
+        self.seconds = max(self.seconds, seen["seconds"])
+
+    @property
+    def without_delay(self) -> int:
+        """Refusals that named no delay."""
+        return sum(count for why, count in self.refusals.items() if "WITHOUT" in why)
+
+
+class Clients:
+    """The processes that send."""
+
+    def __init__(self, stack: CollectorStack, points: int, doors: Sequence[str]) -> None:
+        http = f"127.0.0.1:{stack.collector.otlp_http_port}"
+        addresses = {"grpc": stack.collector.otlp_address, "http": http}
+        self._pid = stack.collector.pid
+        self._processes = [
+            subprocess.Popen(
+                [*_COMMAND, door, addresses[door], str(points), str(place)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+                preexec_fn=_last_in_line,
+            )
+            for place, door in enumerate(doors)
+        ]
+
+    async def run(self, phase: str, amount: float, seconds: float) -> Phase:
+        """One phase in every process: `amount` each."""
+        result = Phase()
+        watching = asyncio.create_task(self._watch(result))
+        answers = await asyncio.gather(
+            *(asyncio.to_thread(_asked, one, f"{phase} {amount:g} {seconds:g}\n") for one in self._processes)
+        )
+        watching.cancel()
+        for answer in answers:
+            result.add(answer)
+        return result
+
+    async def _watch(self, result: Phase) -> None:
+        while True:
+            result.resident_mb = max(result.resident_mb, resident_mb(self._pid))
+            await asyncio.sleep(_SAMPLE_S)
+
+    def stop(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(10)
+
+
+def _last_in_line() -> None:
+    os.nice(5)
+
+
+def _asked(process: "subprocess.Popen[str]", line: str) -> dict[str, Any]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(line)
+    process.stdin.flush()
+    answer: dict[str, Any] = json.loads(process.stdout.readline())
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store holds of the requests of all phases, in requests."""
+
+    missing: int
+    """Acknowledged, and not all of its points are there."""
+    doubled: int
+    wrong: int
+    """Other points than those of the sender's other requests."""
+    unpromised: int
+    """Stored whole, though the client was not told."""
+
+
+async def stored(stack: CollectorStack, acknowledged: set[int], points: int) -> Stored:
+    """Count and sum the rows of every request by its millisecond."""
+    rows = await stack.database.rows(
+        "SELECT toUnixTimestamp64Milli(ts) AS at, count(), sum(cityHash64(metric_id, series_id))"
+        " FROM points WHERE tenant = 'default' GROUP BY at"
+    )
+    counts = {at: (count, total) for at, count, total in rows}
+    senders: dict[int, Counter[int]] = {}
+    for at, (count, total) in counts.items():
+        if count == points:
+            senders.setdefault(at % 20, Counter())[total] += 1
+    right = {sender: totals.most_common(1)[0][0] for sender, totals in senders.items()}
+    return Stored(
+        missing=sum(counts.get(at, (0, 0))[0] < points for at in acknowledged),
+        doubled=sum(count > points for count, _ in counts.values()),
+        wrong=sum(count == points and total != right[at % 20] for at, (count, total) in counts.items()),
+        unpromised=len(counts.keys() - acknowledged),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Everything that one run shows."""
+
+    sustained: float
+    """Requests a second that a closed loop got acknowledged."""
+    over: Phase
+    stored: Stored
+    acknowledged: int
+    drained_s: float
+    spent: dict[str, float]
+    """CPU-seconds by process, over the overload."""
+
+
+async def overload(
+    path: Path,
+    *,
+    seconds: float,
+    closed_s: float = _CLOSED_S,
+    points: int = _POINTS,
+    memory_mb: int = MEMORY_MB,
+) -> Found:
+    """Find what can be taken, offer twice that, compare."""
+    environ = {**_UNLIMITED, "THREENINES_COLLECTOR_MEMORY_BYTES": str(memory_mb << 20)}
+    async with collector_stack(path, environ=environ) as stack:
+        clients = Clients(stack, points, _DOORS)
+        pids = stack_pids(stack)
+        try:
+            phases = [
+                await clients.run("closed", _AT_ONCE, _WARM_S),
+                await clients.run("closed", _AT_ONCE, closed_s),
+            ]
+            sustained = len(phases[1].acknowledged) / phases[1].seconds
+            spent = {one: cpu_s(pid) for one, pid in pids.items()}
+            over = await clients.run("open", 2 * sustained / len(_DOORS), seconds)
+            spent = {one: cpu_s(pid) - spent[one] for one, pid in pids.items()}
+            begun = time.perf_counter()
+            acknowledged = set().union(*(one.acknowledged for one in (*phases, over)))
+            await stack.until_written(points * len(acknowledged), timeout_s=60 + seconds)
+            drained_s = time.perf_counter() - begun
+            # Steady again by itself: the closed loop gets what it got before.
+            after = await clients.run("closed", _AT_ONCE, _WARM_S)
+            assert len(after.acknowledged) > 0
+            acknowledged |= after.acknowledged
+            await stack.until_written(points * len(acknowledged))
+            return Found(
+                sustained=sustained,
+                over=over,
+                stored=await stored(stack, acknowledged, points),
+                acknowledged=len(acknowledged),
+                drained_s=drained_s,
+                spent=spent,
+            )
+        finally:
+            await asyncio.to_thread(clients.stop)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Nearest rank; 0 of nothing."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
+
+
+def rows_of(found: Found, points: int, memory_mb: int) -> list[Row]:
+    """The table."""
+    over, at = found.over, found.stored
+    taken = len(over.acknowledged)
+    offered = over.sent / over.seconds
+    rows = [
+        Row("sustained in a closed loop", found.sustained * points / 1e6, "M points/s"),
+        Row("offered in the open loop", offered * points / 1e6, "M points/s"),
+        Row("  times what is sustained", offered / found.sustained, "x"),
+        Row("  accepted", taken / over.seconds * points / 1e6, "M points/s"),
+        Row("resident memory, largest", over.resident_mb, "MB", at_most=memory_mb),
+        Row("accepted, median latency", percentile(over.latencies_ms, 0.5), "ms"),
+        Row("accepted, 99th percentile", percentile(over.latencies_ms, 0.99), "ms", at_most=DUTY_P99_MS),
+        Row("refused, median latency", percentile(over.refused_ms, 0.5), "ms"),
+        Row("refused, 99th percentile", percentile(over.refused_ms, 0.99), "ms"),
+        Row("clients behind their schedule, 99th percentile", percentile(over.late_ms, 0.99), "ms"),
+    ]
+    rows += [Row(f"refused: {why}", count, "requests") for why, count in sorted(over.refusals.items())]
+    rows += [
+        Row("refused without a delay", over.without_delay, "requests", at_most=0),
+        Row("all stored, after the end", found.drained_s, "s"),
+        Row("acknowledged", found.acknowledged, "requests"),
+        Row("  and not stored", at.missing, "requests", at_most=0),
+        Row("  stored twice", at.doubled, "requests", at_most=0),
+        Row("  other points than sent", at.wrong, "requests", at_most=0),
+        Row("stored without an answer that said so", at.unpromised, "requests"),
+    ]
+    rows += [Row(f"CPU of {one}", cpu / over.seconds, "cores") for one, cpu in found.spent.items()]
+    return rows
+
+
+def run(seconds: float = SECONDS) -> list[Row]:
+    """The figures."""
+    with tempfile.TemporaryDirectory(prefix="bench-overload-") as name:
+        found = asyncio.run(overload(Path(name), seconds=seconds))
+    return rows_of(found, _POINTS, MEMORY_MB)
