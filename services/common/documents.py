@@ -25,6 +25,7 @@ from services.common.documents_platform import (
 )
 from services.common.documents_values import ALL_TENANTS, Name, TenantId
 from services.common.documents_yaml import RawDocument, literal_secrets, read_yaml
+from services.common.openslo import from_openslo
 
 __all__ = [
     "Document",
@@ -71,7 +72,11 @@ class _TenantName(BaseModel):
 
 
 def load_documents(
-    paths: Iterable[Path | str], *, known: Iterable[Document] = (), checks: Iterable[Check] = ()
+    paths: Iterable[Path | str],
+    *,
+    known: Iterable[Document] = (),
+    checks: Iterable[Check] = (),
+    notes: list[DocumentError] | None = None,
 ) -> list[Document]:
     """Read files, and the *.yaml and *.yml of directories, and check them together.
 
@@ -79,11 +84,16 @@ def load_documents(
         paths: files or directories.
         known: documents that are applied already: references may point to them.
         checks: what else to ask of each document, by those who know more than this module may.
+        notes: takes what of OpenSLO documents has no meaning here.
 
     Raises:
         DocumentErrors: with every error of every document.
     """
     raws, errors = read_yaml([Path(path) for path in paths])
+    raws, wrong, unused = from_openslo(raws)
+    errors.extend(wrong)
+    if notes is not None:
+        notes.extend(unused)
     found: list[tuple[RawDocument, Document]] = []
     for raw in raws:
         document, problems = _parse(raw)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +14,28 @@ from services.cli.understood import COLUMNS, understood
 from services.common.clock import Clock, SystemClock
 from services.common.config_feed import AppliedDocument, ConfigFeed, put_document
 from services.common.documents import Document, DocumentSpec, Kind, load_documents
+from services.common.documents_errors import DocumentError
 from services.common.log import NatsEngine, connect_nats
+from services.common.openslo_export import to_openslo
 from services.sla.contract_check import check_contract
 
 app = typer.Typer(no_args_is_help=True)
 _PATIENCE_S = 15.0
 
+
+class ExportFormat(StrEnum):
+    """What contracts can be written as."""
+
+    OPENSLO = "openslo"
+
+
 FilesArgument = Annotated[list[Path], typer.Argument(help="YAML files or directories.", exists=True)]
+
+
+OptionalFilesArgument = Annotated[
+    list[Path] | None, typer.Argument(help="YAML files or directories; none: what is applied.", exists=True)
+]
+FormatOption = Annotated[ExportFormat, typer.Option("--format", help="What to write.")]
 
 
 @app.command("check")
@@ -29,10 +45,12 @@ def check(files: FilesArgument, data_dir: options.DataDirOption = options.DEFAUL
     References may lead to what is applied already where threenines runs; without it the files
     must be complete.
     """
+    notes: list[DocumentError] = []
     with told_to_people(options.errors):
         nats_url = options.known_address("nats", data_dir)
         known = [] if nats_url is None else asyncio.run(applied_documents(nats_url))
-        documents = load_documents(files, known=known, checks=[check_contract])
+        documents = load_documents(files, known=known, checks=[check_contract], notes=notes)
+    _tell("not used", notes)
     rows = understood(documents)
     if rows:
         options.console.print(render.table(None, COLUMNS, rows))
@@ -47,6 +65,26 @@ def apply(files: FilesArgument, data_dir: options.DataDirOption = options.DEFAUL
         connection = options.connection(data_dir)
         results = asyncio.run(apply_files(connection.address("nats"), files))
     options.console.print(render.table(None, ("kind", "tenant", "name", "result"), results))
+
+
+@app.command("export")
+def export(
+    files: OptionalFilesArgument = None,
+    export_format: FormatOption = ExportFormat.OPENSLO,
+    data_dir: options.DataDirOption = options.DEFAULT_DATA_DIR,
+) -> None:
+    """Write contracts to standard output in another format; what it cannot say is told on standard error."""
+    assert export_format is ExportFormat.OPENSLO
+    with told_to_people(options.errors):
+        if files:
+            nats_url = options.known_address("nats", data_dir)
+            known = [] if nats_url is None else asyncio.run(applied_documents(nats_url))
+            documents = load_documents(files, known=known, checks=[check_contract])
+        else:
+            documents = asyncio.run(applied_documents(options.connection(data_dir).address("nats")))
+    exported = to_openslo(documents)
+    typer.echo(exported.text(), nl=False)
+    _tell("not exported", exported.omitted)
 
 
 async def apply_files(nats_url: str, files: Sequence[Path]) -> list[tuple[str, str, str, str]]:
@@ -93,6 +131,11 @@ async def _in_force(engine: NatsEngine, clock: Clock) -> list[Document]:
         return [document_of(document) for kind in Kind for document in feed.documents(kind)]
     finally:
         await feed.stop()
+
+
+def _tell(what: str, notes: Sequence[object]) -> None:
+    for note in notes:
+        options.errors.print(f"{what}: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def document_of(applied: AppliedDocument[DocumentSpec]) -> Document:
