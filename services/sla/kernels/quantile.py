@@ -67,8 +67,9 @@ def exponential_share(
 ) -> tuple[int, int]:
     """Samples that are surely <= threshold, and that may be; equal where it is a bucket bound.
 
-    threshold > 0. A power of two is a bound at every scale >= 0, and at a negative one when its exponent
-    is a multiple of 2**-scale.
+    threshold > 0, and not below the zero threshold, or the zero bucket is not surely below it (`zero`
+    raises thresholds to a common one). A power of two is a bound at every scale >= 0, and at a negative
+    one when its exponent is a multiple of 2**-scale.
     """
     inside = index_of(threshold, scale)
     exact = lower_bound(inside + 1, scale) == threshold

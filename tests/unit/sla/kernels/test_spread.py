@@ -24,7 +24,7 @@ def test_a_share_is_exact_where_the_product_needs_more_than_64_bits(n, length, d
 
 @given(st.integers(1, 2**22), st.integers(2, 2**42 - 1))
 def test_a_share_just_below_a_whole_number_is_not_rounded_up(n, length):
-    # The d for which n * d is one short of a multiple of the length: the worst case for a quotient of doubles.
+    # n * d is one short of a multiple of the length: the worst case for a quotient of doubles.
     common = gcd(n, length)
     d = -pow(n // common, -1, length // common) % (length // common)
 
