@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from services.collector.errors import CorruptRecord
 from services.collector.poison import DeadLetter, decode_dead_letter
-from services.common.auth import Role, require_tenant
+from services.common.auth import Role, require_platform, require_tenant
 from services.common.errors import InvalidArgument, NotFound
 from services.common.log_port import KeyValue, Log
 from services.common.streams import CONTROL, DEADLETTER
 
+ALL_TENANTS = "-"
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
 READERS = (Role.OPERATOR, Role.AUDITOR)
@@ -92,19 +93,22 @@ class DeadLetterReader:
         self._kv = kv
 
     async def page(self, tenant: str, *, page_size: int, page_token: str, show_replayed: bool) -> LetterPage:
-        """A page of a tenant's dead letters.
+        """A page of a tenant's dead letters; `-` is every tenant, for the platform alone.
 
         Raises:
             InvalidArgument: page size or token.
             PermissionDenied: another tenant, or a role that may not.
             Unavailable: the log does not answer.
         """
-        require_tenant(tenant, *READERS)
+        if tenant == ALL_TENANTS:
+            require_platform(*READERS)
+        else:
+            require_tenant(tenant, *READERS)
         size, start = _page_size(page_size), _page_start(page_token)
         replayed = set(await self._kv.keys(CONTROL, "replayed."))
         found: list[KeptLetter] = []
         async for number, letter in read_letters(self._log, start):
-            if letter.head["tenant"] != tenant:
+            if tenant not in (ALL_TENANTS, letter.head["tenant"]):
                 continue
             replay = await self.replay_of(letter) if replay_key(letter) in replayed else None
             kept = KeptLetter(number, letter, replay)

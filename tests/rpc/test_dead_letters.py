@@ -70,7 +70,7 @@ async def test_an_operator_looks_and_replays_and_the_points_are_stored_once(
     assert [one["reason"] for one in listed] == ["LOG_RECORD_CORRUPT", "POINT_COUNT_MISMATCH"]
     assert (listed[1]["request_index"], "request_index" in listed[0]) == (1, False)
     number = listed[1]["name"].rpartition("/")[2]
-    assert "2 dead letters" in await run("list", TENANT)
+    assert "2 dead letters" in await run("list")
     shown = await run("show", TENANT, number)
     assert WRONG[:16].hex(" ") in shown
 

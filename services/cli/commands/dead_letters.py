@@ -1,6 +1,6 @@
 """`threenines dead-letters`: what could not be written, and appending it again after an upgrade."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,7 +12,7 @@ from threenines.collector.v1 import collector_pb2, collector_service_pb2, collec
 app = typer.Typer(no_args_is_help=True)
 
 _LARGEST_PAGE = 1000
-_COLUMNS = (">number", "logged (UTC)", "reason", ">points", "record", "region", "replayed (UTC)")
+_COLUMNS = ("tenant", ">number", "logged (UTC)", "reason", ">points", "record", "region", "replayed (UTC)")
 
 TenantArgument = Annotated[str, typer.Argument(help="Whose.")]
 NumberArgument = Annotated[int, typer.Argument(min=1, help="Its number in the list.")]
@@ -20,7 +20,7 @@ NumberArgument = Annotated[int, typer.Argument(min=1, help="Its number in the li
 
 @app.command("list")
 def list_letters(
-    tenant: TenantArgument,
+    tenant: Annotated[str, typer.Argument(help="One client, or - for all.")] = "-",
     replayed: Annotated[bool, typer.Option("--replayed", help="Also those that were replayed.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 200,
     data_dir: options.DataDirOption = options.DEFAULT_DATA_DIR,
@@ -102,6 +102,7 @@ def _name(tenant: str, number: int) -> str:
 
 def _row(each: collector_pb2.DeadLetter) -> tuple[str, ...]:
     return (
+        each.name.split("/")[1],
         each.name.rpartition("/")[2],
         _time(each, "append_time"),
         each.reason,
@@ -117,7 +118,7 @@ def _place(each: collector_pb2.DeadLetter) -> str:
     return f"{each.stream} {each.sequence}{request}"
 
 
-def _time(each: collector_pb2.DeadLetter, field: str) -> str:
+def _time(each: collector_pb2.DeadLetter, field: Literal["append_time", "replay_time"]) -> str:
     return getattr(each, field).ToDatetime().strftime("%m-%d %H:%M:%S") if each.HasField(field) else ""
 
 

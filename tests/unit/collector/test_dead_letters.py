@@ -247,6 +247,8 @@ async def test_pages_hold_what_was_asked_for_and_other_tenants_letters_are_unkno
         second = await bench.reader.page("acme", page_size=3, page_token=first.next_page, show_replayed=False)
         assert [one.letter.head["request"] for one in (*first.letters, *second.letters)] == [0, 1, 2, 3, 4]
         assert second.next_page is None
+        with pytest.raises(PermissionDenied):
+            await bench.reader.page("-", page_size=0, page_token="", show_replayed=False)
         for number in (6, 7):
             with pytest.raises(NotFound):
                 await bench.reader.one("acme", number)
@@ -255,6 +257,18 @@ async def test_pages_hold_what_was_asked_for_and_other_tenants_letters_are_unkno
         for wrong in ({"page_size": -1}, {"page_token": "x"}):
             with pytest.raises(InvalidArgument):
                 await bench.letters(**wrong)
+
+
+async def test_the_platform_sees_the_letters_of_every_tenant() -> None:
+    bench = Bench()
+    seq = await bench.append()
+    for tenant in ("acme", "beta"):
+        await bench.tell(seq, b"x", request=ord(tenant[0]), tenant=tenant)
+
+    with caller("*", Role.ADMIN):
+        page = await bench.reader.page("-", page_size=0, page_token="", show_replayed=False)
+
+    assert [one.letter.head["tenant"] for one in page.letters] == ["acme", "beta"]
 
 
 @pytest.mark.parametrize(

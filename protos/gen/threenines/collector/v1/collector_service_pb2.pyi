@@ -530,7 +530,7 @@ class ListDeadLettersRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SHOW_REPLAYED_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """`tenants/{tenant}`."""
+    """`tenants/{tenant}`, or `tenants/-` for every tenant, for the operators of the platform alone."""
     page_size: _builtins.int
     """At most this many; 0 means 100, above 1000 is treated as 1000, negative is INVALID_ARGUMENT."""
     page_token: _builtins.str
