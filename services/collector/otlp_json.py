@@ -16,12 +16,16 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import EncodeError, Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from services.collector.errors import Undecodable
+from services.collector.errors import RequestTooLarge, Undecodable
 from services.collector.otlp_json_values import READERS, Reader, read_hex
 
 _HEX_FIELDS = frozenset({"traceId", "spanId"})
 _MAX_DEPTH = 100
 """Protobuf's own limit: what is nested deeper could not be read back."""
+
+_MOST_NODES = 4_000_000
+"""Objects and arrays of one document. An empty one of three bytes takes more than fifty; those of telemetry
+are twenty bytes and more, so that 64 MiB of it stay below this."""
 
 _Setter = Callable[[Message, Any, "_Place"], None]
 
@@ -31,7 +35,14 @@ def request_from_json(body: bytes) -> bytes:
 
     Raises:
         Undecodable: not JSON, or a value that its field cannot take; names the JSON path.
+        RequestTooLarge: REQUEST_TOO_MANY_POINTS, more objects than a request of telemetry has.
     """
+    if len(body) > 2 * _MOST_NODES and body.count(b"{") + body.count(b"[") > _MOST_NODES:
+        raise RequestTooLarge(
+            f"the document has more than {_MOST_NODES} objects and arrays",
+            reason="REQUEST_TOO_MANY_POINTS",
+            next_step="send fewer points per request",
+        )
     request = ExportMetricsServiceRequest()
     _fill(request, _loaded(body), _Place("$", 0))
     try:

@@ -7,6 +7,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from services.collector.decode import Decoder, fresh_secrets
 from services.collector.errors import RequestTooLarge
+from services.collector.otlp_json import request_from_json
 from services.collector.validate import AcceptLimits
 from tests.rpc.otlp_doors import open_doors
 
@@ -55,7 +56,7 @@ def test_as_many_as_allowed_are_read_and_one_more_is_not(what: str) -> None:
 
 @pytest.mark.parametrize("what", MANY)
 def test_a_body_of_many_megabytes_of_them_takes_no_memory(what: str) -> None:
-    raw, decoder = MANY[what](4_000_000), Decoder(fresh_secrets())
+    raw, decoder = MANY[what](2_000_000), Decoder(fresh_secrets())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     with pytest.raises(RequestTooLarge):
@@ -80,3 +81,15 @@ async def test_every_door_says_that_the_request_must_be_split(door: str) -> None
         assert await doors.logged() == []
         del metric.gauge.data_points[MOST:]
         assert (await doors.send(door, sent)).code == "OK"
+
+
+@pytest.mark.parametrize("node", [b"{}", b"[]"])
+def test_a_json_document_of_empty_nodes_takes_no_memory(node: bytes) -> None:
+    body = b'{"resourceMetrics":[' + b",".join([node] * 4_000_000) + b"]}"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    with pytest.raises(RequestTooLarge) as caught:
+        request_from_json(body)
+
+    assert caught.value.reason == "REQUEST_TOO_MANY_POINTS"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60 << 10
