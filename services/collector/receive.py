@@ -12,8 +12,8 @@ from functools import partial
 
 from services.collector.coalesce import CoalesceConfig, Coalescer
 from services.collector.errors import PointTooLarge, RequestTooLarge
-from services.collector.kept_records import KeptRecords
 from services.collector.judge import Examined, examine, pack
+from services.collector.kept_records import KeptRecords
 from services.collector.model import LoggedRequest
 from services.collector.rate import RateGate
 from services.collector.series_gate import SeriesGate

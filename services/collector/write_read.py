@@ -23,7 +23,6 @@ from services.collector.write_probe import blames_bytes
 from services.common.errors import ThreeninesError
 from services.common.log_port import Entry
 
-
 TakeDecoded = Callable[[bytes], Sequence[Decoded] | None]
 """Gives the requests of a record, decoded, where they are at hand (`kept_records.py`)."""
 

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
+from services.collector.kept_records import KeptRecords
 from services.collector.memory import MemoryPointStore
 from services.collector.pause import PauseGate
 from services.collector.receive import ReceiveConfig, Receiver
@@ -33,12 +34,14 @@ class WriterBench:
         self.random = random.Random(1)
         self.leading = True
         self._max_points = max_points
+        self.kept = KeptRecords(self.clock)
         self.receiver = Receiver(
             log=self.engine.log,
             tallies=Tallies(Counters(), since_ns=0),
             clock=self.clock,
             random_bytes=self.random.randbytes,
             config=ReceiveConfig(),
+            kept=self.kept,
         )
 
     async def send(self, requests: int = 1, *, tenant: str = "acme") -> list[bytes]:
@@ -67,6 +70,7 @@ class WriterBench:
             held=lambda: self.leading,
             keep_days=keep_days,
             new_ids=new_ids,
+            kept=self.kept,
         )
 
     async def position(self) -> Position:
