@@ -9,6 +9,7 @@ from services.cli.commands import (
     demo,
     dr,
     export,
+    maintenance,
     series,
     sla,
     tail,
@@ -35,6 +36,7 @@ warm.register(app)
 app.add_typer(tenant.app, name="tenant", help="Client companies and their tokens.")
 app.add_typer(config.app, name="config", help="Contracts, alert rules and receivers as YAML.")
 app.add_typer(sla.app, name="sla", help="Uptime and latency per client.")
+app.add_typer(maintenance.app, name="maintenance", help="Announced time that does not count.")
 app.add_typer(alerts.app, name="alerts", help="What fires, and what was sent.")
 app.add_typer(dead_letters.app, name="dead-letters", help="What could not be written: look, and replay.")
 app.add_typer(dr.app, name="dr", help="Backups that are proven, and restores.")
