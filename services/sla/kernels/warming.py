@@ -105,6 +105,7 @@ def _time(a: _Arrays) -> None:
     coverage.learn_intervals(a.one, a.ten, 100, 60, a.one.copy())
     coverage.covered_from(a.one, a.ten, a.one, a.ten.copy())
     coverage.union_lengths(a.one, a.ten, 0, 10, a.one.copy())
+    intervals.ascending(a.one)
     some = intervals.normalise(a.one, a.ten)
     intervals.union(some, some)
     intervals.intersection(some, some)

@@ -80,6 +80,13 @@ def test_large_groups_of_every_shape(size, shape):
         assert bits(out) == bits([whole[int(level * size) if level < 1 else size - 1]])
 
 
+@given(st.lists(st.one_of(st.integers(-5, 5), st.integers(-(2**63), 2**63 - 1)), min_size=1), st.data())
+def test_halving_finds_the_element_when_samples_mislead(values, data):
+    rank = data.draw(st.integers(0, len(values) - 1))
+
+    assert grouped._halving(np.array(values, np.int64), len(values), rank) == sorted(values)[rank]
+
+
 @given(st.lists(st.tuples(st.integers(-1, 5), st.floats(0, 9)), max_size=30))
 def test_rows_are_gathered_by_group_in_their_order(rows):
     group = np.array([row[0] for row in rows], np.int64)

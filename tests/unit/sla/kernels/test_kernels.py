@@ -12,7 +12,7 @@ from services.sla.kernels import exponential, spread, warming
 INSIDE = {
     *("down", "fit", "first_slice", "last_slice", "share", "mul_div"),
     *("bucket_of_rank", "index_of", "_power", "_outermost"),
-    *("_each", "_select", "_keep", "_pivot", "_insertion"),
+    *("_each", "_select", "_keep", "_pivot", "_insertion", "_halving"),
     *("_one_of_each_bound", "_rising", "_between"),
     *("_deciding", "product"),
     *("below", "pieces", "before"),
