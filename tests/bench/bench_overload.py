@@ -19,11 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from tests.bench.bench_ingest import stack_pids
 from tests.bench.processes import cpu_s, resident_mb
 from tests.bench.report import Row
 from tests.collector_process import ROOT
 from tests.scenario.collector_stack import CollectorStack, collector_stack
+from threenines.collector.v1 import collector_service_pb2, collector_service_pb2_grpc
 
 SECONDS = 180.0
 MEMORY_MB = 1024
@@ -107,9 +110,7 @@ class Clients:
     def stop(self) -> None:
         """End the processes."""
         for process in self._processes:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait(10)
+            process.communicate(timeout=10)
 
 
 def _last_in_line() -> None:
@@ -158,6 +159,22 @@ async def stored(stack: CollectorStack, acknowledged: set[int], points: int) -> 
     )
 
 
+async def until_read(stack: CollectorStack, *, timeout_s: float = 60.0) -> None:
+    """Return when the writer has written all that the log holds."""
+    deadline = time.monotonic() + timeout_s
+    async with grpc.aio.insecure_channel(stack.collector.admin_address) as channel:
+        stub = collector_service_pb2_grpc.CollectorServiceStub(channel)
+        last = None
+        while True:
+            answer = await stub.GetStatus(collector_service_pb2.GetStatusRequest(), timeout=5)
+            stream = answer.streams[0]
+            last = stream.log_last_sequence if last is None else last
+            if stream.written_sequence >= last:
+                return
+            assert time.monotonic() < deadline, f"written to {stream.written_sequence} of {last}"
+            await asyncio.sleep(0.2)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Everything that one run shows."""
@@ -176,6 +193,7 @@ async def overload(
     path: Path,
     *,
     seconds: float,
+    times: float = 2.0,
     closed_s: float = _CLOSED_S,
     points: int = _POINTS,
     memory_mb: int = MEMORY_MB,
@@ -192,17 +210,17 @@ async def overload(
             ]
             sustained = len(phases[1].acknowledged) / phases[1].seconds
             spent = {one: cpu_s(pid) for one, pid in pids.items()}
-            over = await clients.run("open", 2 * sustained / len(_DOORS), seconds)
+            over = await clients.run("open", times * sustained / len(_DOORS), seconds)
             spent = {one: cpu_s(pid) - spent[one] for one, pid in pids.items()}
             begun = time.perf_counter()
             acknowledged = set().union(*(one.acknowledged for one in (*phases, over)))
-            await stack.until_written(points * len(acknowledged), timeout_s=60 + seconds)
+            await until_read(stack, timeout_s=60 + seconds)
             drained_s = time.perf_counter() - begun
             # Steady again by itself: the closed loop gets what it got before.
             after = await clients.run("closed", _AT_ONCE, _WARM_S)
             assert len(after.acknowledged) > 0
             acknowledged |= after.acknowledged
-            await stack.until_written(points * len(acknowledged))
+            await until_read(stack)
             return Found(
                 sustained=sustained,
                 over=over,

@@ -27,6 +27,8 @@ REGION = "local"
 KILLS = int(os.environ.get("THREENINES_KILLS", "5"))
 """Of each process by each test."""
 KILLS_TIMEOUT_S = 300 + 60 * KILLS
+OUTAGE_S = float(os.environ.get("THREENINES_OUTAGE_S", "18"))
+"""Of the store; the log is away for a sixth of it."""
 _WAITS = 0.75
 
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 import grpc
+from google.rpc import error_details_pb2, status_pb2
 
 from services.common.clickhouse import Database
 from tests.collector_process import EXPORT_METHOD
@@ -37,6 +38,18 @@ _CHANNEL_OPTIONS = [
 _SHOWN = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One Export that failed, as its client saw it."""
+
+    at: float
+    """Monotonic seconds."""
+    took_s: float
+    code: str
+    delay_s: float
+    """What the server asked for; 0 when it did not."""
+
+
 @dataclass(repr=False)
 class LoadLedger:
     """What the clients know: requests with a promise, requests whose fate is open, and failures."""
@@ -46,8 +59,12 @@ class LoadLedger:
     acknowledged_at: list[float] = field(default_factory=list)
     """Monotonic seconds of every acknowledgement."""
     slowest_s: float = 0.0
-    failed_at: list[float] = field(default_factory=list)
-    """Monotonic seconds of every failed Export."""
+    failures: list["Failure"] = field(default_factory=list)
+
+    @property
+    def failed_at(self) -> list[float]:
+        """Monotonic seconds of every failed Export."""
+        return [one.at for one in self.failures]
 
     async def check(self, database: Database) -> "Reckoning":
         """Every acknowledged row is stored once, an uncertain one at most once, and nothing else."""
@@ -109,6 +126,18 @@ def _rows(requests: list[bytes]) -> dict[str, Counter[str]]:
     return rows
 
 
+def _failure(err: grpc.aio.AioRpcError, began: float) -> Failure:
+    status, retry = status_pb2.Status(), error_details_pb2.RetryInfo()
+    for key, value in err.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            status.ParseFromString(value)
+    for detail in status.details:
+        if detail.Unpack(retry):
+            break
+    now = time.monotonic()
+    return Failure(now, now - began, err.code().name, retry.retry_delay.ToNanoseconds() / 1e9)
+
+
 class Load:
     """Clients that send from entering to leaving; leaving waits until each has its last answer."""
 
@@ -121,8 +150,10 @@ class Load:
         pause_s: float = 0.05,
         gives_up: float = 0.1,
         own_connections: bool = False,
+        patient: bool = False,
     ) -> None:
-        """Clients share a connection where they can, unless each has its own."""
+        """Clients share a connection where they can, unless each has its own. After a failure they send the
+        same bytes again: soon, as tests have no time, or (`patient`) after the delay that they were told."""
         self._options = [*_CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", int(own_connections))]
         self.ledger = LoadLedger()
         self._address = address
@@ -130,6 +161,7 @@ class Load:
         self._clients = clients
         self._pause_s = pause_s
         self._gives_up = gives_up
+        self._patient = patient
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -187,10 +219,11 @@ class Load:
             except grpc.aio.AioRpcError as err:
                 if err.code() not in _RETRYABLE:
                     raise
-                self.ledger.failed_at.append(time.monotonic())
+                failure = _failure(err, began)
+                self.ledger.failures.append(failure)
                 if rng.random() < self._gives_up:
                     return False
-                await asyncio.sleep(rng.uniform(0, 0.2))
+                await asyncio.sleep(failure.delay_s if self._patient else rng.uniform(0, 0.2))
                 continue
             self.ledger.slowest_s = max(self.ledger.slowest_s, time.monotonic() - began)
             assert answer == b"", "a full success says nothing"

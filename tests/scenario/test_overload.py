@@ -1,0 +1,26 @@
+"""More than the collector can take, for some seconds: memory, refusals, nothing lost.
+
+What `python -m tests.bench overload` shows at length; latency is left to it, as the machine is shared here.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench.bench_overload import overload
+
+pytestmark = pytest.mark.engines
+
+_MEMORY_MB = 1024
+
+
+async def test_three_times_the_load_is_refused_in_good_order_within_the_memory(tmp_path: Path) -> None:
+    found = await overload(tmp_path, seconds=6.0, times=3.0, closed_s=3.0, memory_mb=_MEMORY_MB)
+
+    over, stored = found.over, found.stored
+    assert over.refusals, "it was more than could be taken"
+    assert over.acknowledged, "and some of it was taken"
+    assert all(why.startswith(("UNAVAILABLE ", "HTTP 503 ")) for why in over.refusals), over.refusals
+    assert over.without_delay == 0, over.refusals
+    assert over.resident_mb < _MEMORY_MB
+    assert (stored.missing, stored.doubled, stored.wrong) == (0, 0, 0)
