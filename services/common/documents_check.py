@@ -10,6 +10,7 @@ from services.common.documents_alerting import BurnRateRule, OutageRule
 from services.common.documents_check_rules import rule_problems
 from services.common.documents_contract import ContractSpec
 from services.common.documents_errors import DocumentError
+from services.common.documents_maintenance import MaintenanceWindowSpec
 from services.common.documents_model import Document, DocumentKey, Kind
 from services.common.documents_platform import QUOTA_NAME
 from services.common.documents_values import ALL_TENANTS
@@ -75,5 +76,25 @@ def _wrong(document: Document, everything: dict[DocumentKey, Document]) -> Itera
             receivers = [(Kind.RECEIVER, place, reports.webhook, "") for place in (tenant, ALL_TENANTS)]
             if not any(key in everything for key in receivers):
                 yield "spec.reports.webhook", f"tenant {tenant} has no Receiver {reports.webhook}"
+        case MaintenanceWindowSpec():
+            yield from _unknown_places(document.spec, tenant, everything)
     if document.kind is Kind.QUOTA and document.name != QUOTA_NAME:
         yield "metadata.name", f"the quota of a tenant is named {QUOTA_NAME}"
+
+
+def _unknown_places(
+    window: MaintenanceWindowSpec, tenant: str | None, everything: dict[DocumentKey, Document]
+) -> Iterator[tuple[str, str]]:
+    """Contracts and objectives that a window names in vain: it would exclude nothing, unseen."""
+    contracts, objectives = set(), set()
+    for document in everything.values():
+        if document.tenant == tenant and isinstance(document.spec, ContractSpec):
+            contracts.add(document.name)
+            for one in document.spec.objectives:
+                objectives |= {one.name, f"{document.name}/{one.name}"}
+    for i, name in enumerate(window.contracts):
+        if name not in contracts:
+            yield f"spec.contracts[{i}]", f"tenant {tenant} has no contract {name}"
+    for i, name in enumerate(window.objectives):
+        if name not in contracts | objectives:
+            yield f"spec.objectives[{i}]", f"tenant {tenant} has no objective {name}"

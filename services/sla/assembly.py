@@ -1,7 +1,7 @@
 """The parts of the SLA service, put together over given engines: what the process and the tests share."""
 
-import secrets
 from dataclasses import dataclass
+from secrets import token_bytes
 
 import grpc
 
@@ -121,7 +121,5 @@ def assemble(
         counters=counters,
     )
     figures = SlaFigures(contracts=catalogue, slices=slices, clock=clock)
-    maintenance = Maintenance(
-        log=log, feed=feed, clock=clock, contracts=catalogue, random_bytes=secrets.token_bytes
-    )
+    maintenance = Maintenance(log=log, feed=feed, clock=clock, contracts=catalogue, random_bytes=token_bytes)
     return Parts(SlaServicer(figures, maintenance), slicer, storer)  # type: ignore[abstract]  # in the stubs only
