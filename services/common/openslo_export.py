@@ -160,6 +160,9 @@ def _slo(
         case AvailabilityObjective():
             method, objective = _measured(one)
             indicator = {"ratioMetric": _ratio(one)}
+            preset = spec.credits.preset if spec.credits and spec.credits.objective == one.name else None
+            if preset and one.method is None and one.signal is None:
+                omitted.append((f"{one.name}.method", f"is that of {preset}; read back it is request_ratio"))
             if one.good_share == 1:
                 raise _Inexpressible("target", "OpenSLO v1 has no target of 100%")
         case LatencyObjective():

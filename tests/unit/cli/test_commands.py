@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from services.cli.commands.config import apply_files
 from services.cli.commands.sla import check_promised, rows_of
@@ -68,6 +69,52 @@ def test_config_check_reports_every_error_of_every_document_at_once(tmp_path: Pa
 def test_config_check_accepts_the_example() -> None:
     run = threenines("config", "check", "deploy/examples/acme.yaml")
     assert (run.returncode, "ok" in run.stdout) == (0, True)
+
+
+def test_config_check_reads_back_what_was_promised() -> None:
+    run = threenines("config", "check", "deploy/examples", COLUMNS="160")
+    lines = [line.split() for line in run.stdout.splitlines()]
+
+    assert run.returncode == 0, run.stderr
+    assert [
+        "acme",
+        "gold",
+        "2026-01-01",
+        "availability",
+        "99.9%",
+        "request_ratio",
+        "30d",
+        "43.2",
+        "min",
+    ] in lines
+    (line,) = [line for line in run.stdout.splitlines() if "2026-06-15" in line and "requests" in line]
+    assert "as aws-s3-standard" in line
+    assert "month, Europe/Paris" in line
+    assert line.split()[-4:] == ["20.16", "to", "22.32", "min"]
+    assert "none: any failure breaches" in run.stdout
+
+
+def test_config_check_refuses_a_preset_that_does_not_exist(tmp_path: Path) -> None:
+    text = Path("deploy/examples/globex.yaml").read_text().replace("aws-s3-standard", "aws-s3-moon")
+    (tmp_path / "bad.yaml").write_text(text)
+    run = threenines("config", "check", str(tmp_path / "bad.yaml"))
+
+    assert run.returncode == 1
+    assert run.stderr.count("there is no preset aws-s3-moon") == 2
+
+
+def test_config_export_writes_openslo_and_tells_what_it_leaves_out(tmp_path: Path) -> None:
+    run = threenines("config", "export", "--format", "openslo", "deploy/examples/globex.yaml")
+    exported = [one for one in yaml.safe_load_all(run.stdout) if one]
+
+    assert run.returncode == 0, run.stderr
+    assert [one["spec"]["objectives"][0]["target"] for one in exported] == [0.999, 0.95, 0.9995, 0.95]
+    assert "not exported: globex/storage: credits: OpenSLO v1 has no such field" in run.stderr
+    assert "#   globex/storage: objectives[2].type: OpenSLO v1 has no data_availability" in run.stdout
+    assert "#   globex/storage: requests.method: is that of aws-s3-standard" in run.stdout
+    (tmp_path / "back.yaml").write_text(f"kind: Tenant\nmetadata: {{name: globex}}\n---\n{run.stdout}")
+    back = threenines("config", "check", str(tmp_path / "back.yaml"))
+    assert back.returncode == 0, back.stderr
 
 
 def test_an_error_of_a_document_is_told_once(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def rule(burn: str, objective: str = "gold/availability", long: str = "1h", shor
 
 
 def test_the_example_configuration_loads() -> None:
-    tenant, promise, receiver = load_documents([EXAMPLES])
+    tenant, promise, receiver = load_documents([EXAMPLES / "acme.yaml"])
 
     assert (tenant.kind, tenant.tenant, tenant.name) == (Kind.TENANT, None, "acme")
     assert isinstance(promise.spec, ContractSpec)
