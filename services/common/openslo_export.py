@@ -127,6 +127,8 @@ def to_openslo(documents: Sequence[Document]) -> Export:
                 where = f"objectives[{place}]" + (f".{err.where}" if err.where else "")
                 omitted.append((where, f"{err}; {one.name} is left out"))
         tenant, name = document.tenant or "", document.name
+        if sum(each.key[:3] == document.key[:3] for each in documents) > 1:
+            name = f"{name} from {spec.effective_from}"
         out.omitted.extend(Omission(tenant, name, where, reason) for where, reason in omitted)
     return out
 
@@ -135,6 +137,8 @@ def _policies(
     contract: Document, one: ObjectiveSpec, documents: Sequence[Document], omitted: list[tuple[str, str]]
 ) -> Iterator[dict[str, Any]]:
     key = f"{contract.name}/{one.name}"
+    if _replaced(contract, one, documents):
+        return  # rules have no dates: they stand with the newest version
     for document in documents:
         rule = document.spec
         if not isinstance(rule, BurnRateRule) or (document.tenant, rule.objective) != (contract.tenant, key):
@@ -143,6 +147,17 @@ def _policies(
         omitted.extend((f"AlertRule {document.name}.{where}", reason) for where, reason in problems)
         if policy is not None:
             yield policy
+
+
+def _replaced(contract: Document, one: ObjectiveSpec, documents: Sequence[Document]) -> bool:
+    """Whether a later version of the contract has the objective too."""
+    return any(
+        document.key[:3] == contract.key[:3]
+        and document.key > contract.key
+        and isinstance(document.spec, ContractSpec)
+        and document.spec.objective(one.name) is not None
+        for document in documents
+    )
 
 
 def _contract_omissions(spec: ContractSpec) -> Iterator[tuple[str, str]]:

@@ -109,9 +109,12 @@ def test_config_export_writes_openslo_and_tells_what_it_leaves_out(tmp_path: Pat
 
     assert run.returncode == 0, run.stderr
     assert [one["spec"]["objectives"][0]["target"] for one in exported] == [0.999, 0.95, 0.9995, 0.95]
-    assert "not exported: globex/storage: credits: OpenSLO v1 has no such field" in run.stderr
-    assert "#   globex/storage: objectives[2].type: OpenSLO v1 has no data_availability" in run.stdout
-    assert "#   globex/storage: requests.method: is that of aws-s3-standard" in run.stdout
+    assert "not exported: globex/storage from 2026-06-15: credits: OpenSLO v1 has no such field" in run.stderr
+    assert (
+        "#   globex/storage from 2026-01-01: objectives[2].type: OpenSLO v1 has no data_availability"
+        in run.stdout
+    )
+    assert "#   globex/storage from 2026-01-01: requests.method: is that of aws-s3-standard" in run.stdout
     (tmp_path / "back.yaml").write_text(f"kind: Tenant\nmetadata: {{name: globex}}\n---\n{run.stdout}")
     back = threenines("config", "check", str(tmp_path / "back.yaml"))
     assert back.returncode == 0, back.stderr
