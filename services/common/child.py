@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -67,7 +69,7 @@ class Child:
     tell: Callable[[str], None]
     state: ChildState = ChildState.STARTING
     restarts: int = 0
-    _process: asyncio.subprocess.Process | None = None
+    _process: subprocess.Popen[bytes] | None = None
     _stopping: bool = False
     _exited: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -85,10 +87,8 @@ class Child:
         failures = 0
         while not self.stopping():
             started_ns = self.clock.monotonic_ns()
-            self._process = await self._spawn()
-            if self.stopping():  # it was told while the process began
-                self._process.kill()
-            code = await self._process.wait()
+            self._process = self._spawn()
+            code = await _exit_code(self._process)
             if self.stopping():
                 break
             if code == EXIT_CONFIG:
@@ -126,12 +126,12 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
             try:
-                await asyncio.wait_for(process.wait(), timeout=self.spec.drain_s)
+                await asyncio.wait_for(_exit_code(process), timeout=self.spec.drain_s)
             except TimeoutError:
                 self.tell(f"{self.spec.name} did not drain in {self.spec.drain_s:g} s; killed")
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
-                await process.wait()
+                await _exit_code(process)
         self.state = ChildState.STOPPED
 
     def last_line(self) -> str:
@@ -144,21 +144,45 @@ class Child:
             return f"see {self.spec.log_file}"
         return lines[-1] if lines else f"see {self.spec.log_file}"
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        """Takes as long as it takes to exec, some milliseconds.
+
+        Not the event loop's own way: uvloop forks, which runs gRPC's fork handlers in this process, and they
+        may wait for its threads. This way is vfork, which runs none.
+        """
         argv = (sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *self.spec.argv)
         with contextlib.ExitStack() as opened:
             log = None
             if self.spec.log_file is not None:
                 log = opened.enter_context(self.spec.log_file.open("ab"))
-            return await asyncio.create_subprocess_exec(
-                *argv,
+            return subprocess.Popen(
+                argv,
                 env=dict(self.spec.env),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 # Ctrl-C in the terminal goes to the parent only; it drains the children in order.
                 start_new_session=True,
             )
+
+
+async def _exit_code(process: "subprocess.Popen[bytes]") -> int:
+    """Wait for its end; minus the number of the signal that ended it."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+
+    def tell(code: int) -> None:
+        if not ended.done():
+            ended.set_result(code)
+
+    def wait() -> None:
+        code = process.wait()
+        # Nobody may be there any more to hear it.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell, code)
+
+    threading.Thread(target=wait, name=f"wait-{process.pid}", daemon=True).start()
+    return await ended
 
 
 def _describe_exit(code: int) -> str:
