@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from services.sla.convert_contract import POLICIES, contract_to_proto, objective_to_proto
 from services.sla.convert_values import duration, ratio_to_proto, timestamp
-from services.sla.figures import BurnRate, Latency, Uptime, UsedWindow
+from services.sla.figures_model import BurnRate, Latency, Uptime, UsedWindow
 from services.sla.model import (
     Contract,
     Distribution,

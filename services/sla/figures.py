@@ -1,19 +1,18 @@
 """The figures of one objective over one window, from its current slices. Pure: columns in, figures out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from services.sla.columns import distribution_at
 from services.sla.distribution import (
-    QuantileBounds,
     merge,
     merge_exponential_columns,
     quantile_of,
     requests_within,
 )
+from services.sla.figures_model import BurnRate, Latency, Uptime, UsedWindow
 from services.sla.kernels import burn, window
 from services.sla.model import (
     NS_PER_MS,
@@ -23,11 +22,9 @@ from services.sla.model import (
     NoData,
     Objective,
     SliceColumns,
-    Verdict,
 )
 from services.sla.slice_rows import take
 from services.sla.verdict import (
-    Budget,
     Times,
     displayed_percent,
     judge_bounds,
@@ -39,61 +36,6 @@ from services.sla.windows import Window
 
 BURN_WINDOWS_MS = (300_000, 3_600_000)
 """Windows of the shipped burn-rate rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class UsedWindow:
-    """The window with what was in it. data_revision grows with every change of any slice in it."""
-
-    window: Window
-    time_zone: str
-    provisional: bool
-    data_revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class BurnRate:
-    """How fast the budget went over one window; `rate` is for display."""
-
-    window_ms: int
-    rate: float
-    bad: int
-    total: int
-    any_failure_breaches: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Uptime:
-    """Availability of one objective."""
-
-    objective: Objective
-    used: UsedWindow
-    good: int
-    total: int
-    times: Times
-    share: Fraction | None
-    displayed: str
-    verdict: Verdict
-    policy_verdicts: tuple[tuple[NoData, Verdict], ...]
-    budget: Budget
-    burn_rates: tuple[BurnRate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """A latency quantile of one objective; `bounds` is None without requests."""
-
-    objective: Objective
-    used: UsedWindow
-    quantile: Fraction
-    bounds: QuantileBounds | None
-    sure: int
-    possible: int
-    total: int
-    times: Times
-    verdict: Verdict
-    budget: Budget
-    burn_rates: tuple[BurnRate, ...]
 
 
 def uptime_of(objective: Objective, columns: SliceColumns, where: Window) -> Uptime:

@@ -196,12 +196,16 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class SliceMessage:
-    """One record of the SLICES stream; `tenant` None and no slices when only log time moved."""
+    """One record of the SLICES stream; `tenant` None and no slices when only log time moved.
+
+    hours: exact sums of whole UTC hours whose slices are sealed, as slices of an hour.
+    """
 
     tenant: str | None
     watermark_ns: int
     applied_seq: int
     slices: tuple[tuple[str, Revision], ...] = ()
+    hours: tuple[tuple[str, Revision], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from services.sla.errors import (
     ObjectiveNotFound,
     WrongObjectiveType,
 )
-from services.sla.figures import Latency, Uptime, latency_of, uptime_of
+from services.sla.figures import latency_of, uptime_of
+from services.sla.figures_model import Latency, Uptime
 from services.sla.model import Contract, Objective, ObjectiveKind, Revision, Verdict
 from services.sla.paging import Page, PageRequest, page_of
 from services.sla.ports import SliceStore

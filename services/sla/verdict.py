@@ -41,13 +41,22 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Requests that may fail, and that did. `ratio` is what remains of the exact budget, for display."""
+    """What may fail, and what did: requests, and time. Both are floored; `remaining_ratio` is exact.
+
+    total_ns, consumed_ns: of counted time; where requests decide, the time for which their failed share
+    stands. period_total_ns: of the whole of a running period, what is to come included; None for others.
+    frozen: coverage is below the floor; the figures are as of frozen_at_ms, when it was not (None: never).
+    """
 
     total: int
     consumed: int
     remaining_ratio: Fraction
     frozen: bool
     any_failure_breaches: bool
+    total_ns: int = 0
+    consumed_ns: int = 0
+    period_total_ns: int | None = None
+    frozen_at_ms: int | None = None
 
     @property
     def remaining(self) -> int:
