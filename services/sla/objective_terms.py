@@ -68,26 +68,7 @@ def objective_of(
 ) -> Objective:
     """One objective of a version whose terms hold in [from_ms, until_ms)."""
     spec = document.spec
-    common = Objective(
-        tenant=document.tenant or "",
-        contract=document.name,
-        name=one.name,
-        kind=ObjectiveKind(one.type),
-        good_share=one.good_share,
-        window_ms=one.window.ns // NS_PER_MS,
-        metric="",
-        slice_ms=spec.slice.ns // NS_PER_MS,
-        down_above=spec.down_above.value,
-        no_data=NoData(spec.no_data.value),
-        coverage_floor=spec.coverage_floor.value,
-        time_zone=str(spec.time_zone),
-        window=window_of(one.window),
-        effect=Effect(spec.maintenance.effect.value),
-        notice_ms=spec.maintenance.notice.ns // NS_PER_MS,
-        contract_version=document.seq,
-        from_ms=from_ms,
-        until_ms=until_ms,
-    )
+    common = replace(_common(document, one), from_ms=from_ms, until_ms=until_ms)
     match one:
         case AvailabilityObjective():
             return _availability(common, one, _preset_of(spec, one.name))
@@ -214,6 +195,29 @@ def _changed(terms: CreditTerms, said: CreditsSpec) -> CreditTerms:
     if said.minor_digits is not None:
         terms = replace(terms, minor_digits=said.minor_digits)
     return terms
+
+
+def _common(document: _Document, one: ObjectiveSpec) -> Objective:
+    """What objectives of every type have."""
+    spec = document.spec
+    return Objective(
+        tenant=document.tenant or "",
+        contract=document.name,
+        name=one.name,
+        kind=ObjectiveKind(one.type),
+        good_share=one.good_share,
+        window_ms=one.window.ns // NS_PER_MS,
+        metric="",
+        slice_ms=spec.slice.ns // NS_PER_MS,
+        down_above=spec.down_above.value,
+        no_data=NoData(spec.no_data.value),
+        coverage_floor=spec.coverage_floor.value,
+        time_zone=str(spec.time_zone),
+        window=window_of(one.window),
+        effect=Effect(spec.maintenance.effect.value),
+        notice_ms=spec.maintenance.notice.ns // NS_PER_MS,
+        contract_version=document.seq,
+    )
 
 
 def _availability(common: Objective, one: AvailabilityObjective, preset: Preset | None) -> Objective:

@@ -22,6 +22,8 @@ CONFIGURATION = ROOT / "docs" / "configuration.md"
 # Errors that never reach a gRPC caller, each with why.
 INTERNAL_ERRORS = {
     "CorruptRecord": "a stored record that cannot be read stops the writer; no caller waits for it",
+    "Refused": "an OpenSLO document that is not read: told among the DocumentErrors of its file",
+    "_Inexpressible": "an objective that an export leaves out: told in its list of omissions",
 }
 # Packages that serve no gRPC: their errors end in an exit code or an HTTP status.
 WITHOUT_GRPC = ("services/embedded/", "services/cli/")
