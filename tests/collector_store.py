@@ -13,9 +13,9 @@ from services.common.log_port import Entry
 from tests.otlp_requests import rows_of
 
 
-def new_builder() -> BatchBuilder:
+def new_builder(*, to_the_ns: bool = False) -> BatchBuilder:
     """A builder that remembers nothing."""
-    return BatchBuilder(DedupeWindow(), SeriesIds(), SeriesCache())
+    return BatchBuilder(DedupeWindow(), SeriesIds(), SeriesCache(), to_the_ns=lambda _: to_the_ns)
 
 
 def build_batch(builder: BatchBuilder, entries: Sequence[Entry], *, log_time_ns: int = 0) -> Batch:
@@ -33,12 +33,14 @@ class StoreWriter:
         self._store = store
         self._seq = first_seq - 1
 
-    async def write(self, tenant: str, raws: Sequence[bytes], *, now_ns: int) -> None:
+    async def write(
+        self, tenant: str, raws: Sequence[bytes], *, now_ns: int, to_the_ns: bool = False
+    ) -> None:
         """Store all points of these requests."""
         self._seq += 1
         requests = [LoggedRequest(request_id(tenant, raw), raw, rows_of(tenant, raw).points) for raw in raws]
         entry = Entry(self._seq, f"otlp.0.{tenant}", now_ns, encode_requests(tenant, requests), {})
-        batch = build_batch(new_builder(), [entry])
+        batch = build_batch(new_builder(to_the_ns=to_the_ns), [entry])
         for block in batch.blocks:
             token = f"t-{self._seq}-{block.table}-{block.day}"
             await self._store.insert(block, query_id=token, token=token)

@@ -1,6 +1,6 @@
 """One form for requests that mean the same, so that `==` can tell whether anything was lost.
 
-What it evens out is exactly what the store may change: times are floored to milliseconds,
+What it evens out is exactly what the store may change: times are floored to milliseconds (where they are),
 attributes are sorted with the last of a repeated key, entries of one resource, scope and metric
 are one, points and exemplars are in a fixed order, and sub-messages that were sent empty are absent.
 """
@@ -15,7 +15,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 _MS = 1_000_000
 
 
-def canonical(request: ExportMetricsServiceRequest) -> ExportMetricsServiceRequest:
+def canonical(
+    request: ExportMetricsServiceRequest, *, to_the_ns: bool = False
+) -> ExportMetricsServiceRequest:
     """The request in its one form; points of metrics without any are gone with them."""
     copy = ExportMetricsServiceRequest()
     copy.CopyFrom(request)
@@ -31,7 +33,9 @@ def canonical(request: ExportMetricsServiceRequest) -> ExportMetricsServiceReque
                 if field is None or not getattr(metric, field).data_points:
                     continue
                 _sort_pairs(metric.metadata)
-                points = [_tidied(point) for point in getattr(metric, field).data_points]
+                points = [
+                    _tidied(point, 1 if to_the_ns else _MS) for point in getattr(metric, field).data_points
+                ]
                 del getattr(metric, field).data_points[:]
                 metrics = groups.setdefault(head, {}).setdefault(scope_head, {})
                 metrics.setdefault(metric.SerializeToString(deterministic=True), []).extend(points)
@@ -67,12 +71,12 @@ def _head(message: Any, held: str) -> bytes:
     return _bytes(copy)
 
 
-def _tidied(point: Any) -> Any:
+def _tidied(point: Any, step: int) -> Any:
     _sort_pairs(point.attributes)
     for name in ("time_unix_nano", "start_time_unix_nano"):
-        setattr(point, name, getattr(point, name) // _MS * _MS)
+        setattr(point, name, getattr(point, name) // step * step)
     for exemplar in (exemplars := getattr(point, "exemplars", [])):
-        exemplar.time_unix_nano = exemplar.time_unix_nano // _MS * _MS
+        exemplar.time_unix_nano = exemplar.time_unix_nano // step * step
         _sort_pairs(exemplar.filtered_attributes)
     if exemplars:
         ordered = sorted((_copy(one) for one in exemplars), key=_bytes)

@@ -21,9 +21,6 @@ from services.common.telemetry import Counters
 
 _RETRY_AFTER_S = (1.0, 3.0)
 """Senders that were refused together must not come back together."""
-_ARRIVED_SLACK = 1.5
-"""A request that has been read is refused later than one that has not: its bytes were paid for."""
-
 
 _WHY = {
     "RECEIVER_BUSY": "too many requests are under way",
@@ -74,7 +71,11 @@ class Admission:
 
     @property
     def full(self) -> bool:
-        """Whether a request that begins now is turned away unread."""
+        """Whether nothing more fits, so that a request that begins now must not even be read.
+
+        Waiting time is not asked for here but in `enter`: over gRPC a call that ends before its request is
+        read may reach the client as CANCELLED, without the delay that it is told.
+        """
         return self._why_full() is not None
 
     def enter(self, transport: str, size: int = 0, *, arriving: bool = False) -> "Held":
@@ -94,7 +95,7 @@ class Admission:
         try:
             held.add(size)
             with self._lock:
-                if self._pace.too_slow(slack=1.0 if arriving else _ARRIVED_SLACK):
+                if self._pace.too_slow():
                     raise self._refused(transport, "RECEIVER_SLOW")
         except BaseException:
             held.leave()
@@ -112,8 +113,7 @@ class Admission:
             return "RECEIVER_BUSY"
         if self._bytes >= self._config.max_bytes or self._memory_is_short():
             return "RECEIVER_MEMORY_FULL"
-        with self._lock:
-            return "RECEIVER_SLOW" if self._pace.too_slow() else None
+        return None
 
     async def turn(self, size: int) -> None:
         """Wait until a request may be worked on (`turns.py`); `Held.turn` calls it."""

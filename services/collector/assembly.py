@@ -236,6 +236,7 @@ class Collector:
             open_positions=lambda name: PositionStore(self.engine.kv, region=region, database=name),
             held=lambda: lease.held,
             keep_days=self.retention.days,
+            to_the_ns=self.retention.to_the_ns,
             kept=self.kept,
             wrote=lambda: runner.wrote(),  # noqa: PLW0108 - the runner comes after the writer
         )

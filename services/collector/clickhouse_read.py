@@ -10,7 +10,7 @@ from typing import Any
 from services.collector.identity import metric_id
 from services.collector.model import MetricType, Temporality
 from services.collector.series_model import Extent, SeriesFilter, SeriesInfo, SeriesPlace
-from services.collector.write_columns import COLUMN_TYPES
+from services.collector.write_columns import COLUMN_TYPES, FINER_COLUMNS
 from services.common.clickhouse import Database
 from services.common.native_read import ReadColumn
 
@@ -66,8 +66,9 @@ class ClickHouseReader:
         """See `PointReader.rows`."""
         time = "point_ts" if table == "exemplars" else "ts"
         metric = {"every": int(wanted.metric == ""), "metric_id": metric_id(wanted.metric)}
+        names = ", ".join([*COLUMN_TYPES[table], *FINER_COLUMNS[table]])
         return await self._database.columns(
-            f"SELECT {', '.join(COLUMN_TYPES[table])} FROM {table} WHERE tenant = {{tenant:String}}"
+            f"SELECT {names} FROM {table} WHERE tenant = {{tenant:String}}"
             " AND ({every:UInt8} OR metric_id = {metric_id:UInt32})"
             f" AND {time} >= fromUnixTimestamp64Milli({{start_ms:Int64}})"
             f" AND {time} < fromUnixTimestamp64Milli({{end_ms:Int64}})"

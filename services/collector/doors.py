@@ -66,10 +66,7 @@ class Doors:
             series=series,
             kept=kept,
         )
-        memory = MemoryCap(config.memory_bytes, clock)
-        self._admission = Admission(
-            config.admission, counters, clock=clock, rng=random.Random(), memory_is_short=memory.short
-        )
+        self._admission = _admission(config, counters, clock)
         self.otlp: grpc.aio.Server = build_server(
             config=config.otlp,
             authenticator=authenticator,
@@ -106,6 +103,13 @@ class Doors:
         )
         routes = HttpRoutes({REMOTE_WRITE_PATH: write}, otlp)
         return HttpServer(routes, config.otlp_http, HttpLimits(), drain_s=float(config.settings.drain_s))
+
+
+def _admission(config: CollectorConfig, counters: Counters, clock: Clock) -> Admission:
+    memory = MemoryCap(config.memory_bytes, clock)
+    return Admission(
+        config.admission, counters, clock=clock, rng=random.Random(), memory_is_short=memory.short
+    )
 
 
 def _with_port(listen: str, port: int) -> str:

@@ -1,11 +1,11 @@
 """Stored points as the OTLP request that could have brought them.
 
-Nothing is lost on the way in and back but this: times are whole milliseconds, floored; attributes
-are sorted by key with the last of a repeated key; a sub-message that was sent empty is absent; and
-one description stands for all points of a series and day. Points stand under one entry for each
-resource, scope and metric, everything in a fixed order, so that two exports can be compared.
-Exemplars are joined by series, time and start: of two points that agree in all three, the first
-gets them.
+Nothing is lost on the way in and back but this: times are whole milliseconds, floored, unless the
+tenant has them kept to the nanosecond; attributes are sorted by key with the last of a repeated key;
+a sub-message that was sent empty is absent; and one description stands for all points of a series and
+day. Points stand under one entry for each resource, scope and metric, everything in a fixed order, so
+that two exports can be compared. Exemplars are joined by series, time and start: of two points that
+agree in all three, the first gets them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,8 @@ from services.common.errors import NotFound
 from services.common.native_columns import Arrays, Nullable
 
 _Row = dict[str, Any]
-_Exemplars = dict[tuple[int, int, int, int], list[_Row]]
+_Place = tuple[int, int, int, int]
+_Exemplars = dict[_Place, list[_Row]]
 _Point = tuple[int, int, int, _Row, Callable[[Any, _Row], None]]
 """Time, start, place in the store, the row, and what writes it into a message."""
 
@@ -62,10 +63,11 @@ async def export(reader: PointReader, wanted: SeriesFilter) -> ExportMetricsServ
             if frame is None:
                 _check_missing(row, wanted)
                 continue
-            row["exemplars"] = exemplars.pop(_point_place(row, row["ts"]), ())
+            time, start = _ns(row, "ts"), _ns(row, "start")
+            row["exemplars"] = exemplars.pop(_point_place(row, time), ())
             metrics = tree.setdefault(frame.resource, {}).setdefault(frame.scope, {})
             metric = metrics.setdefault(frame.metric, _Metric(frame.field, []))
-            metric.points.append(((row["ts"], row["start"], place, row, fill), frame.attributes))
+            metric.points.append(((time, start, place, row, fill), frame.attributes))
     return _assembled(tree)
 
 
@@ -131,23 +133,29 @@ def _values(column: Any) -> Sequence[Any]:
 def _by_point(rows: Sequence[_Row]) -> _Exemplars:
     found: _Exemplars = {}
     for row in rows:
-        found.setdefault(_point_place(row, row["point_ts"]), []).append(row)
+        found.setdefault(_point_place(row, _ns(row, "point_ts")), []).append(row)
     return found
 
 
-def _point_place(row: _Row, time_ms: int) -> tuple[int, int, int, int]:
-    return row["metric_id"], row["series_id"], time_ms, row["start"]
+def _point_place(row: _Row, time_ns: int) -> _Place:
+    return row["metric_id"], row["series_id"], time_ns, _ns(row, "start")
+
+
+def _ns(row: _Row, name: str) -> int:
+    """One of the times of a row in nanoseconds, as fine as it is kept."""
+    whole: int = row[name] * NANOSECONDS_IN_MS + row[f"{name}_ns"]
+    return whole
 
 
 def _common(point: Any, row: _Row, attributes: Sequence[KeyValue]) -> None:
     point.attributes.extend(attributes)
-    point.time_unix_nano = row["ts"] * NANOSECONDS_IN_MS
+    point.time_unix_nano = _ns(row, "ts")
     if not row["bits"] & StartBits.ABSENT:
-        point.start_time_unix_nano = row["start"] * NANOSECONDS_IN_MS
+        point.start_time_unix_nano = _ns(row, "start")
     point.flags = row["flags"]
     for exemplar in row["exemplars"]:
         made = point.exemplars.add(
-            time_unix_nano=exemplar["ts"] * NANOSECONDS_IN_MS,
+            time_unix_nano=_ns(exemplar, "ts"),
             trace_id=exemplar["trace_id"],
             span_id=exemplar["span_id"],
             filtered_attributes=KeyValueList.FromString(exemplar["filtered_attributes"]).values,

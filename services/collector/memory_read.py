@@ -12,7 +12,7 @@ from services.collector.model import MetricType, Temporality
 from services.collector.ports import TableBlock
 from services.collector.series_model import Extent, SeriesFilter, SeriesInfo, SeriesPlace
 from services.collector.write_arrays import join, take
-from services.collector.write_columns import COLUMN_TYPES, POINT_TABLES
+from services.collector.write_columns import COLUMN_TYPES, FINER_COLUMNS, POINT_TABLES
 from services.common.native_columns import CodedStrings, Maps
 from services.common.native_read import ReadColumn
 
@@ -76,7 +76,11 @@ class MemoryReader:
         for block in self._store.blocks:
             if block.table == table and len(chosen := _chosen(block, wanted)):
                 columns: dict[str, Any] = {one.name: one.data for one in block.columns}
-                parts.append({name: take(columns[name], chosen) for name in COLUMN_TYPES[table]})
+                nothing = np.zeros(block.rows, dtype=np.uint32)
+                parts.append(
+                    {name: take(columns[name], chosen) for name in COLUMN_TYPES[table]}
+                    | {name: take(columns.get(name, nothing), chosen) for name in FINER_COLUMNS[table]}
+                )
         if not parts:
             return {}
         whole: dict[str, Any] = {name: join([part[name] for part in parts]) for name in parts[0]}

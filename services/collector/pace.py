@@ -73,8 +73,8 @@ class Pace:
         if self._wait_s() <= self._config.short_wait_s:
             self._short_at_ns = now_ns
 
-    def too_slow(self, *, slack: float = 1.0) -> bool:
-        """Whether a request that comes now is to be refused; `slack` times the wait is allowed."""
+    def too_slow(self) -> bool:
+        """Whether a request that comes now is to be refused."""
         now_ns, config = self._clock.monotonic_ns(), self._config
         self._pass(now_ns)
         wait_s = self._wait_s()
@@ -89,7 +89,7 @@ class Pace:
         ):
             self._standing = False
         limit_s = config.short_wait_s if self._standing else config.longest_wait_s
-        if wait_s <= limit_s * slack:
+        if wait_s <= limit_s:
             return False
         self._refused_at_ns = now_ns
         return True

@@ -50,7 +50,7 @@ class PointReader(Protocol):
         ...
 
     async def rows(self, wanted: SeriesFilter, table: str) -> Mapping[str, ReadColumn]:
-        """The columns of `write_columns.COLUMN_TYPES[table]` for every row in the range.
+        """The columns of `COLUMN_TYPES` and `FINER_COLUMNS` (`write_columns.py`) for every row in the range.
 
         Ordered by metric id, series and time; empty when there is no row. Exemplars are those of
         points in the range. With a metric, rows of another one MAY be among them (their ids are 32

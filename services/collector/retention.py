@@ -1,4 +1,4 @@
-"""How long rows are kept: by table, and by tenant where its document says so.
+"""How long rows are kept, and how finely their times: by tenant where its document says so.
 
 Days are written into each row (`keep_days`) and the tables' TTL reads them there, so a change holds
 for what is stored from then on. Rows go in whole days (UTC): those of a day, when `keep_days` full days
@@ -23,6 +23,15 @@ def default_keep_days(_tenant: str, _table: str) -> int:
     return DEFAULT_KEEP_DAYS
 
 
+KeepNs: TypeAlias = Callable[[str], bool]
+"""Whether the times of a tenant are kept to the nanosecond."""
+
+
+def milliseconds_only(_tenant: str) -> bool:
+    """What holds where nobody says otherwise."""
+    return False
+
+
 def expires(day: int, keep_days: I64) -> I64:
     """The first days (since 1970-01-01) on which rows of `day` may go; the TTL of the schema."""
     return day + keep_days + 1
@@ -33,19 +42,27 @@ class Retention:
 
     def __init__(self) -> None:
         self._days: dict[tuple[str, str], int] = {}
+        self._to_the_ns: frozenset[str] = frozenset()
 
     def days(self, tenant: str, table: str) -> int:
         """See `KeepDays`."""
         return self._days.get((tenant, table), DEFAULT_KEEP_DAYS)
 
+    def to_the_ns(self, tenant: str) -> bool:
+        """See `KeepNs`."""
+        return tenant in self._to_the_ns
+
     def replace(self, tenants: Iterable[AppliedDocument[TenantSpec]]) -> None:
         """Take the documents that are in force now."""
         found: dict[tuple[str, str], int] = {}
+        finer: set[str] = set()
         for document in tenants:
+            if document.spec.timestamps == "ns":
+                finer.add(document.name)
             kept: dict[str, int] = {
                 table: document.spec.keep_days(table) or DEFAULT_KEEP_DAYS for table in RETENTION_TABLES
             }
             # What points mean is known as long as any of them.
             kept["series"] = max(kept.values())
             found.update({(document.name, table): days for table, days in kept.items()})
-        self._days = found
+        self._days, self._to_the_ns = found, frozenset(finer)

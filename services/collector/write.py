@@ -21,7 +21,7 @@ from services.collector.kept_records import KeptRecords
 from services.collector.pause import PauseGate
 from services.collector.poison import DeadLetters
 from services.collector.ports import PointStore, TableBlock
-from services.collector.retention import KeepDays, default_keep_days
+from services.collector.retention import KeepDays, KeepNs, default_keep_days, milliseconds_only
 from services.collector.series_ids import Owners, SeriesIds
 from services.collector.write_batches import Batch, BatchBuilder, batch_number, cut, lasting_rows
 from services.collector.write_position import BatchState, Position, PositionStore
@@ -80,6 +80,7 @@ class Writer:
         held: Callable[[], bool],
         wrote: Callable[[], None] = lambda: None,
         keep_days: KeepDays = default_keep_days,
+        to_the_ns: KeepNs = milliseconds_only,
         new_ids: Callable[[], SeriesIds] = SeriesIds,
         kept: KeptRecords | None = None,
     ) -> None:
@@ -92,7 +93,7 @@ class Writer:
         self._open_positions = open_positions
         self._held = held
         self._wrote = wrote
-        self._keep_days = keep_days
+        self._keep_days, self._to_the_ns = keep_days, to_the_ns
         self._new_ids = new_ids
         self._kept = kept or KeptRecords(clock, 0)
         self._dead_letters = DeadLetters(log, counters, region=config.region)
@@ -143,7 +144,9 @@ class Writer:
             session.positions, session.position = positions, position
             return session
         past = await read_past(self._log, written_seq=position.written_seq, log_time_ns=position.log_time_ns)
-        builder = BatchBuilder(past.window, self._new_ids(), SeriesCache(), self._keep_days, self._kept.take)
+        builder = BatchBuilder(
+            past.window, self._new_ids(), SeriesCache(), self._keep_days, self._kept.take, self._to_the_ns
+        )
         session = _Session(positions, position, builder, past.log_time_ns)
         self._remembered = (place, session)
         _log.info("writing into %s after %d (%s)", database, position.written_seq, position.state)

@@ -23,7 +23,13 @@ from services.collector.model import (
 )
 from services.collector.poison import poison_of, readable_heads, subject_tenant
 from services.collector.ports import IdPlace, TableBlock
-from services.collector.retention import KeepDays, default_keep_days, expires
+from services.collector.retention import (
+    KeepDays,
+    KeepNs,
+    default_keep_days,
+    expires,
+    milliseconds_only,
+)
 from services.collector.series_ids import Decisions, NewSeries, Owners, SeriesIds, TableKeys, choose
 from services.collector.write_columns import Rows
 from services.collector.write_probe import blames_bytes
@@ -99,12 +105,14 @@ class BatchBuilder:
         cache: SeriesCache,
         keep_days: KeepDays = default_keep_days,
         take: TakeDecoded = nothing_kept,
+        to_the_ns: KeepNs = milliseconds_only,
     ) -> None:
         self._window = window
         self._ids = ids
         self._cache = cache
         self._keep_days = keep_days
         self._take = take
+        self._to_the_ns = to_the_ns
 
     def read(self, entries: Sequence[Entry], *, log_time_ns: int) -> Reading:
         """What the log's entries hold; `log_time_ns` is log time before them, Unix nanoseconds."""
@@ -119,7 +127,7 @@ class BatchBuilder:
         """The batch of the log's range `first_seq` to `last_seq`, as recorded, from what was read."""
         decided = choose(reading.new_series(), owners)
         assert not decided.missing, "every id was asked for"
-        rows = Rows(batch=batch_number(first_seq), keep_days=self._keep_days)
+        rows = Rows(batch=batch_number(first_seq), keep_days=self._keep_days, to_the_ns=self._to_the_ns)
         learnt = self._add_all(reading, decided, rows)
         finished = rows.finish()
         fresh = fresh_series(finished.seen, self._cache)

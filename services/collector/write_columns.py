@@ -16,10 +16,10 @@ from services.collector.attribute_text import attribute_texts
 from services.collector.columns import Decoded, Exemplars, ExpHistograms, Histograms, Numbers, Summaries
 from services.collector.model import I64, MS_IN_DAY, NANOSECONDS_IN_MS, U64, Bools, Touched
 from services.collector.ports import TableBlock, TableColumn
-from services.collector.retention import KeepDays
+from services.collector.retention import KeepDays, KeepNs, milliseconds_only
 from services.collector.series_ids import TableKeys
 from services.collector.write_arrays import RowColumn, from_decoded, join, length, take
-from services.collector.write_points import AllPoints, BatchPoints, SeenSeries
+from services.collector.write_points import AllPoints, BatchPoints, SeenSeries, below_ms
 from services.common.native_columns import CodedStrings, Maps, NumpyArray
 
 POINT_TABLES = ("points", "histograms", "exp_histograms", "summaries", "exemplars")
@@ -65,12 +65,18 @@ COLUMN_TYPES = {
     | {"trace_id": "String", "span_id": "String", "filtered_attributes": "String"},
 }
 """Columns of each table besides `tenant`, with their types in the schema."""
+FINER_COLUMNS = {
+    table: ("ts_ns", "start_ns", "point_ts_ns") if table == "exemplars" else ("ts_ns", "start_ns")
+    for table in POINT_TABLES
+}
+"""UInt32 each: what the times in ms leave out, for tenants that ask for it; elsewhere 0 and not written."""
 
 
 class Rows:
     """Gathers the requests of a batch, and makes the sorted blocks of them all at once."""
 
-    def __init__(self, *, batch: int, keep_days: KeepDays) -> None:
+    def __init__(self, *, batch: int, keep_days: KeepDays, to_the_ns: KeepNs = milliseconds_only) -> None:
+        self._to_the_ns = to_the_ns
         self._batch = batch
         self._keep_days = keep_days
         self._points = BatchPoints()
@@ -139,9 +145,29 @@ class Rows:
             columns.append(TableColumn(name, kind, data))
         days_kept = np.array([self._keep_days(name, table) for name in points.tenants], dtype=np.uint16)
         columns.append(TableColumn("keep_days", "UInt16", days_kept[tenant]))
+        columns += self._finer(points, table, rows, place, source, tenant)
         if table == "exemplars":
             columns.append(_filtered_texts(take(rows["filtered_attributes"], source)))
         return tuple(columns)
+
+    def _finer(
+        self,
+        points: "AllPoints",
+        table: str,
+        rows: dict[str, RowColumn],
+        place: I64,
+        source: I64,
+        tenant: I64,
+    ) -> list[TableColumn]:
+        """The nanoseconds below the milliseconds, where a tenant of the batch has them kept."""
+        wanted = np.array([self._to_the_ns(name) for name in points.tenants], dtype=np.bool_)
+        if not wanted.any():
+            return []
+        found = points.below_ms(place)
+        if table == "exemplars":
+            found["ts_ns"] = _array(take(rows["ts_ns"], source))
+        kept = wanted[tenant]
+        return [TableColumn(name, "UInt32", found[name] * kept) for name in FINER_COLUMNS[table]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +277,7 @@ def _exemplars(rows: Exemplars) -> dict[str, RowColumn]:
     return {
         "point": rows.point,
         "ts": to_ms(rows.time_ns),
+        "ts_ns": below_ms(rows.time_ns),
         "kind": rows.kind.view(np.int8),
         "value_int": rows.value_int,
         "value_double": rows.value_double,

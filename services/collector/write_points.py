@@ -11,7 +11,7 @@ import numpy as np
 from services.collector.columns import Decoded
 from services.collector.identity import SeriesKey
 from services.collector.kernels import rows as kernels
-from services.collector.model import I64, U8, U32, U64, Bools, Temporality, Touched
+from services.collector.model import I64, NANOSECONDS_IN_MS, U8, U32, U64, Bools, Temporality, Touched
 from services.collector.series_ids import TableKeys
 from services.common.native_columns import NumpyArray
 
@@ -84,6 +84,7 @@ class AllPoints:
         self._start: I64 = np.empty(len(time_ns), np.int64)
         self._bits: U8 = np.empty(len(time_ns), np.uint8)
         kernels.times_to_ms(time_ns, start_ns, self.ts, self._start, self._bits)
+        self._time_ns, self._start_ns = time_ns, start_ns
 
     def _describe_series(self) -> None:
         """One element for each series of each table of series; equal ones in two tables stay two."""
@@ -133,6 +134,11 @@ class AllPoints:
             "bits": bits,
         }
 
+    def below_ms(self, place: I64) -> dict[str, NumpyArray]:
+        """What the times in ms of the points at these places leave out."""
+        time = below_ms(self._time_ns[place])
+        return {"ts_ns": time, "point_ts_ns": time, "start_ns": below_ms(self._start_ns[place])}
+
     def order(self, place: I64, ts: I64) -> I64:
         """The rows of the points at `place`, with times `ts` (ms), in the order of a table."""
         order, ends = np.empty(len(place), np.int64), np.empty(self._numbers, np.int64)
@@ -180,6 +186,11 @@ class AllPoints:
         )
         told = zip(groups, low.tolist(), high.tolist(), strict=True)
         return tuple(Touched(*names, first, last) for names, first, last in sorted(told) if first <= last)
+
+
+def below_ms(times_ns: U64) -> U32:
+    """Unix nanoseconds to those below the whole millisecond."""
+    return (times_ns % np.uint64(NANOSECONDS_IN_MS)).astype(np.uint32)
 
 
 def _chosen(column: NumpyArray, place: I64) -> NumpyArray:

@@ -46,11 +46,13 @@ RetentionTime = Annotated[AnyDuration, AfterValidator(_whole_days)]
 
 class TenantSpec(Spec):
     """A client company; `retention` is how long its raw points are kept, `table_retention` that of
-    single tables. It holds for what is stored after it is applied."""
+    single tables; `timestamps` whether times are kept to the millisecond or to the nanosecond. Both hold
+    for what is stored after they are applied."""
 
     display_name: str = Field(default="", max_length=200)
     retention: RetentionTime | None = None
     table_retention: dict[RetentionTable, RetentionTime] = Field(default_factory=dict)
+    timestamps: Literal["ms", "ns"] = "ms"
 
     def keep_days(self, table: RetentionTable) -> int | None:
         """Days that rows of a table are kept, None where this document does not say."""

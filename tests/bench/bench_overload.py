@@ -51,6 +51,8 @@ class Phase:
     latencies_ms: list[float] = field(default_factory=list)
     refused_ms: list[float] = field(default_factory=list)
     late_ms: list[float] = field(default_factory=list)
+    machine_late_ms: list[float] = field(default_factory=list)
+    """How much later than asked this process woke, which does next to nothing: neighbours on the cores."""
     sent: int = 0
     seconds: float = 0.0
     resident_mb: float = 0.0
@@ -105,7 +107,9 @@ class Clients:
     async def _watch(self, result: Phase) -> None:
         while True:
             result.resident_mb = max(result.resident_mb, resident_mb(self._pid))
+            begun = time.perf_counter()
             await asyncio.sleep(_SAMPLE_S)
+            result.machine_late_ms.append(1000 * (time.perf_counter() - begun - _SAMPLE_S))
 
     def stop(self) -> None:
         """End the processes."""
@@ -253,6 +257,7 @@ def rows_of(found: Found, points: int, memory_mb: int) -> list[Row]:
         Row("accepted, 99th percentile", percentile(over.latencies_ms, 0.99), "ms", at_most=DUTY_P99_MS),
         Row("refused, median latency", percentile(over.refused_ms, 0.5), "ms"),
         Row("refused, 99th percentile", percentile(over.refused_ms, 0.99), "ms"),
+        Row("an idle process woken late, 99th percentile", percentile(over.machine_late_ms, 0.99), "ms"),
         Row("clients behind their schedule, 99th percentile", percentile(over.late_ms, 0.99), "ms"),
     ]
     rows += [Row(f"refused: {why}", count, "requests") for why, count in sorted(over.refusals.items())]

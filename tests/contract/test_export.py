@@ -84,11 +84,16 @@ async def stored(
 
 
 async def round_trip(
-    stored: Stored, tenant: str, *requests: ExportMetricsServiceRequest, **asked: Any
+    stored: Stored,
+    tenant: str,
+    *requests: ExportMetricsServiceRequest,
+    to_the_ns: bool = False,
+    **asked: Any,
 ) -> ExportMetricsServiceRequest:
     """What the export says after these requests were stored."""
     writer, reader = stored
-    await writer.write(tenant, [each.SerializeToString() for each in requests], now_ns=_NOW)
+    raws = [each.SerializeToString() for each in requests]
+    await writer.write(tenant, raws, now_ns=_NOW, to_the_ns=to_the_ns)
     span = {"start_ms": _NOW // _MS - 86_400_000, "end_ms": _NOW // _MS + 60_000}
     return await export(reader, SeriesFilter(tenant, **{**span, **asked}))
 
@@ -276,6 +281,41 @@ async def test_nanoseconds_are_the_one_thing_that_is_rounded(stored: Stored) -> 
     (stored_point,) = found.resource_metrics[0].scope_metrics[0].metrics[0].gauge.data_points
     assert stored_point.time_unix_nano == _TIME
     assert stored_point.start_time_unix_nano == _TIME - _MS
+
+
+async def test_a_tenant_that_asks_for_it_gets_every_field_back_to_the_nanosecond(stored: Stored) -> None:
+    sent = between_milliseconds(every_field())
+    more = [between_milliseconds(RequestMaker(7, now_ns=_NOW).request(80))]
+
+    found = await round_trip(stored, "every-ns", sent, *more, to_the_ns=True)
+
+    whole = ExportMetricsServiceRequest()
+    for each in (sent, *more):
+        whole.MergeFrom(each)
+    assert same(canonical(found, to_the_ns=True), canonical(whole, to_the_ns=True))
+
+
+async def test_points_of_one_millisecond_have_their_own_exemplars_to_the_nanosecond(stored: Stored) -> None:
+    sent = ExportMetricsServiceRequest()
+    metric = sent.resource_metrics.add().scope_metrics.add().metrics.add(name="close")
+    for place in range(3):
+        point = metric.gauge.data_points.add(time_unix_nano=_TIME + place, as_int=place)
+        point.exemplars.add(time_unix_nano=_TIME - place, as_int=place)
+
+    found = await round_trip(stored, "close-ns", sent, to_the_ns=True)
+
+    assert same(canonical(found, to_the_ns=True), canonical(sent, to_the_ns=True))
+
+
+def between_milliseconds(message: Any) -> Any:
+    """The same message with times that no millisecond holds; equal ones stay equal, absent ones absent."""
+    for field, value in message.ListFields():
+        if field.name in ("time_unix_nano", "start_time_unix_nano"):
+            setattr(message, field.name, value + 1 + value % 999_983)
+        elif field.message_type is not None:
+            for one in list(value) if field.is_repeated else [value]:
+                between_milliseconds(one)
+    return message
 
 
 async def test_points_of_one_millisecond_keep_their_exemplars_once(stored: Stored) -> None:

@@ -53,7 +53,6 @@ def test_a_burst_is_taken() -> None:
 def test_no_burst_may_wait_longer_than_a_second() -> None:
     pace, _ = queue_of(110)
     assert pace.too_slow()
-    assert not pace.too_slow(slack=2.0)
 
 
 def test_a_queue_that_stands_is_refused_down_to_a_short_wait() -> None:
@@ -98,14 +97,14 @@ def test_what_has_not_been_read_does_not_wait() -> None:
     slow_bodies = [budget.enter("http", 1 << 20, arriving=True) for _ in range(100)]
     clock.advance(30)
 
-    assert not budget.full
+    budget.enter("grpc", 1).leave()
     for held in slow_bodies:
         held.arrived()
     clock.advance(1)
-    assert budget.full
     with pytest.raises(Unavailable, match="would wait too long") as caught:
         budget.enter("grpc", 1)
-    assert caught.value.reason == budget.refuse("grpc").reason == "RECEIVER_SLOW"
+    assert caught.value.reason == "RECEIVER_SLOW"
+    assert not budget.full, "it has been read before it is refused"
     for held in slow_bodies:
         held.leave()
-    assert not budget.full
+    budget.enter("grpc", 1).leave()

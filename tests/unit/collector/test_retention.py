@@ -1,6 +1,7 @@
 """How long rows are kept comes from the tenant's document, and recovery knows that rows may be gone."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from services.collector.memory import InsertFault
 from services.collector.retention import Retention
 from services.common.config_feed import AppliedDocument
 from services.common.documents import DocumentErrors, Kind, load_documents
-from services.common.documents_platform import TenantSpec
+from services.common.documents_platform import RETENTION_TABLES, TenantSpec
 from services.common.errors import Unavailable
 from tests.unit.collector.test_write import fails, until_written, writing
 from tests.unit.collector.writer_bench import WriterBench
@@ -45,6 +46,13 @@ def test_days_come_from_the_document_of_the_tenant() -> None:
     assert retention.days("acme", "points") == 30
 
 
+def test_times_are_kept_to_the_nanosecond_for_tenants_that_ask() -> None:
+    retention = Retention()
+    retention.replace([applied("acme", timestamps="ns"), applied("beta", timestamps="ms"), applied("gamma")])
+
+    assert [retention.to_the_ns(name) for name in ("acme", "beta", "gamma", "nobody")] == [True, *[False] * 3]
+
+
 @pytest.mark.parametrize("text", ["8d", "36h", "9.5d", "0d", "3651d", "abc"])
 def test_a_retention_that_cannot_be_kept_is_refused_with_file_and_field(tmp_path: Path, text: str) -> None:
     """Points are accepted up to 7 days late, so 9 days are the least."""
@@ -66,6 +74,30 @@ async def test_every_row_says_how_long_it_is_kept() -> None:
     for block in bench.store.blocks:
         columns = {column.name: column.data for column in block.columns}
         assert set(np.asarray(columns["keep_days"]).tolist()) == {44 + len(block.table)}
+
+
+async def test_nanoseconds_are_written_for_those_who_asked_and_not_at_all_where_nobody_did() -> None:
+    bench = WriterBench()
+    await bench.send(5)
+    async with writing(bench.writer()):
+        await until_written(bench)
+    assert not [column for block in bench.store.blocks for column in block.columns if "_ns" in column.name]
+
+    before = len(bench.store.blocks)
+    await bench.send(40)
+    await bench.send(40, tenant="beta")
+    async with writing(bench.writer(to_the_ns=lambda tenant: tenant == "beta")):
+        await until_written(bench)
+    asked = 0
+    for block in bench.store.blocks[before:]:
+        columns = {column.name: column.data for column in block.columns}
+        if block.table in RETENTION_TABLES and "ts_ns" in columns:
+            codes: Any = columns["tenant"]
+            beta = np.array([codes.values[code] == "beta" for code in codes.codes.tolist()])
+            below: Any = columns["ts_ns"]
+            assert not below[~beta].any()
+            asked += int(np.count_nonzero(below[beta]))
+    assert asked
 
 
 @pytest.mark.parametrize(("keep_days", "gone"), [(9, False), (0, True)])

@@ -8,7 +8,7 @@ from services.collector.kept_records import KeptRecords
 from services.collector.memory import MemoryPointStore
 from services.collector.pause import PauseGate
 from services.collector.receive import ReceiveConfig, Receiver
-from services.collector.retention import KeepDays, default_keep_days
+from services.collector.retention import KeepDays, KeepNs, default_keep_days, milliseconds_only
 from services.collector.series_ids import SeriesIds
 from services.collector.tallies import Tallies
 from services.collector.ticker import tick
@@ -56,7 +56,11 @@ class WriterBench:
         await tick(self.engine.log, self.random.randbytes)
 
     def writer(
-        self, *, new_ids: Callable[[], SeriesIds] = SeriesIds, keep_days: KeepDays = default_keep_days
+        self,
+        *,
+        new_ids: Callable[[], SeriesIds] = SeriesIds,
+        keep_days: KeepDays = default_keep_days,
+        to_the_ns: KeepNs = milliseconds_only,
     ) -> Writer:
         """A writer that remembers nothing."""
         return Writer(
@@ -69,6 +73,7 @@ class WriterBench:
             open_positions=lambda name: PositionStore(self.engine.kv, region="local", database=name),
             held=lambda: self.leading,
             keep_days=keep_days,
+            to_the_ns=to_the_ns,
             new_ids=new_ids,
             kept=self.kept,
         )
