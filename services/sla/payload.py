@@ -61,17 +61,18 @@ def applied_to_json(applied: Applied) -> bytes:
 
 
 def message_to_json(message: SliceMessage) -> bytes:
-    """One record of SLICES."""
-    return _dump(
-        {
-            "version": _VERSION,
-            "type": "slices",
-            "tenant": message.tenant,
-            "watermark_ns": message.watermark_ns,
-            "applied_seq": message.applied_seq,
-            "slices": [_revision_to_dict(objective, one) for objective, one in message.slices],
-        }
-    )
+    """One record of SLICES; "hours" is there only when there are some."""
+    record = {
+        "version": _VERSION,
+        "type": "slices",
+        "tenant": message.tenant,
+        "watermark_ns": message.watermark_ns,
+        "applied_seq": message.applied_seq,
+        "slices": [_revision_to_dict(objective, one) for objective, one in message.slices],
+    }
+    if message.hours:
+        record["hours"] = [_revision_to_dict(objective, one) for objective, one in message.hours]
+    return _dump(record)
 
 
 def message_from_json(data: bytes) -> SliceMessage | None:
@@ -88,6 +89,7 @@ def message_from_json(data: bytes) -> SliceMessage | None:
         watermark_ns=int(record["watermark_ns"]),
         applied_seq=int(record["applied_seq"]),
         slices=tuple((str(one["objective"]), _revision_from_dict(one)) for one in record["slices"]),
+        hours=tuple((str(one["objective"]), _revision_from_dict(one)) for one in record.get("hours", ())),
     )
 
 

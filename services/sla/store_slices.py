@@ -86,8 +86,8 @@ class SliceStorer:
                 # A restored database took the place: it has its own position.
                 return
             for message, seq in _messages(entries):
-                if message.tenant is not None and message.slices:
-                    await self._store.store(message.tenant, message.slices, seq=seq)
+                if message.tenant is not None and (message.slices or message.hours):
+                    await self._store.store(message.tenant, message.slices, seq=seq, hours=message.hours)
             await self._kv.put(POSITIONS, key, json.dumps({"seq": entries[-1].seq}).encode())
             self._seq = entries[-1].seq
             self._counters.add("common.records.stored", len(entries), stream=SLICES)
