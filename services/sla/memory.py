@@ -1,25 +1,28 @@
 """Stores in memory, for tests and for trying the service without an engine."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from services.sla.columns import columns_of
 from services.sla.errors import StoreDown
-from services.sla.model import Exports, Heartbeats, PointKind, Revision, Rows, Series, SliceColumns
+from services.sla.memory_numbers import MemoryNumberReader, within_and_next
+from services.sla.model import Exports, Head, Heartbeats, PointKind, Revision, Rows, Series, SliceColumns
 from services.sla.rows_build import Point, rows_of, signed
 
 _NO_RECORDED_VALUE = 1
+_HOUR_MS = 3_600_000
+_Held = dict[tuple[str, str], dict[tuple[int, int], tuple[Revision, int]]]
 
 
-class MemoryPointReader:
+class MemoryPointReader(MemoryNumberReader):
     """`PointReader` over what `put` was given."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._series: dict[tuple[str, str], dict[int, Series]] = {}
         self._points: dict[tuple[str, str], list[Point]] = {}
-        self._beats: list[tuple[str, int, int]] = []
-        self.down = False
 
     def put(self, tenant: str, metric: str, series: Series, *points: Point) -> None:
         """Store points of one series."""
@@ -64,24 +67,12 @@ class MemoryPointReader:
             start=np.array([0 if p.bits else p.start_ms for p in found], np.int64),
         )
 
-    def beat(self, tenant: str, sender_id: int, *times_ms: int) -> None:
-        """A sender reports something else."""
-        self._beats.extend((tenant, sender_id, ts) for ts in times_ms)
-
     async def heartbeats(self, tenant: str, metric: str, *, low_ms: int, high_ms: int) -> Heartbeats:
         """See `PointReader.heartbeats`."""
         self._check()
         senders = {one.sender_id for one in self._series.get((tenant, metric), {}).values()}
-        reports = sorted((who, ts) for owner, who, ts in self._beats if owner == tenant and who in senders)
-        found = [(who, ts) for who, ts in reports if low_ms < ts <= high_ms]
-        after: dict[int, int] = {}
-        for who, ts in reports:
-            if ts > high_ms:
-                after.setdefault(who, ts)
-        found.extend(after.items())
-        return Heartbeats(
-            np.array([signed(who) for who, _ in found], np.int64), np.array([ts for _, ts in found], np.int64)
-        )
+        reports = [(who, ts) for owner, who, ts in self._beats if owner == tenant and who in senders]
+        return within_and_next(reports, low_ms, high_ms)
 
     async def extent(self, tenant: str, metric: str) -> tuple[int, int] | None:
         """See `PointReader.extent`."""
@@ -97,36 +88,83 @@ class MemoryPointReader:
             if series[point.series_id].kind is kind and not point.flags & _NO_RECORDED_VALUE
         ]
 
-    def _check(self) -> None:
-        if self.down:
-            raise StoreDown("the points cannot be read")
-
 
 class MemorySliceStore:
     """`SliceStore` in a dictionary."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, str], dict[tuple[int, int], tuple[Revision, int]]] = {}
+        self._held: _Held = {}
+        self._hours: _Held = {}
         self.down = False
+        self.reads = 0
 
-    async def store(self, tenant: str, slices: Sequence[tuple[str, Revision]], *, seq: int) -> None:
+    async def store(
+        self,
+        tenant: str,
+        slices: Sequence[tuple[str, Revision]],
+        *,
+        seq: int,
+        hours: Sequence[tuple[str, Revision]] = (),
+    ) -> None:
         """See `SliceStore.store`."""
         self._check()
-        for objective, one in slices:
-            held = self._held.setdefault((tenant, objective), {})
-            held[one.slice.start_ms, one.revision] = (one, seq)
+        for kept, rows in ((self._held, slices), (self._hours, hours)):
+            for objective, one in rows:
+                held = kept.setdefault((tenant, objective), {})
+                held[one.slice.start_ms, one.revision] = (one, seq)
 
     async def current(
         self, tenant: str, objective: str, *, low_ms: int, high_ms: int, as_of_ms: int | None = None
     ) -> list[Revision]:
         """See `SliceStore.current`."""
-        return [one for one, _ in self._current(tenant, objective, (low_ms, high_ms), as_of_ms)]
+        found = self._current(self._held, tenant, objective, [(low_ms, high_ms)], as_of_ms)
+        return [one for one, _ in found]
 
     async def columns(
         self, tenant: str, objective: str, *, low_ms: int, high_ms: int, as_of_ms: int | None = None
     ) -> SliceColumns:
         """See `SliceStore.columns`."""
-        return columns_of(self._current(tenant, objective, (low_ms, high_ms), as_of_ms))
+        return await self.pieces(tenant, objective, [(low_ms, high_ms)], as_of_ms=as_of_ms)
+
+    async def pieces(
+        self,
+        tenant: str,
+        objective: str,
+        ranges: Sequence[tuple[int, int]],
+        *,
+        as_of_ms: int | None = None,
+        distributions: bool = True,
+    ) -> SliceColumns:
+        """See `SliceStore.pieces`."""
+        self.reads += 1
+        found = self._current(self._held, tenant, objective, ranges, as_of_ms)
+        return columns_of(found if distributions else _bare(found))
+
+    async def hours(
+        self,
+        tenant: str,
+        objective: str,
+        *,
+        low_ms: int,
+        high_ms: int,
+        as_of_ms: int | None = None,
+        distributions: bool = True,
+    ) -> SliceColumns:
+        """See `SliceStore.hours`."""
+        self.reads += 1
+        last = high_ms - _HOUR_MS + 1
+        found = self._current(self._hours, tenant, objective, [(low_ms, last)], as_of_ms)
+        return columns_of(found if distributions else _bare(found))
+
+    async def heads(self, tenants: Sequence[str]) -> dict[tuple[str, str], Head]:
+        """See `SliceStore.heads`."""
+        found: dict[tuple[str, str], Head] = {}
+        for (tenant, objective), held in self._held.items():
+            span = await self.span(tenant, objective)
+            if tenant in tenants and span is not None:
+                known = max(one.known_at_ms for one, _ in held.values())
+                found[tenant, objective] = Head("memory", *span, known, max(s for _, s in held.values()))
+        return found
 
     async def span(
         self, tenant: str, objective: str, *, as_of_ms: int | None = None
@@ -144,12 +182,18 @@ class MemorySliceStore:
         return min(one.start_ms for one in known), max(one.end_ms for one in known), sealed
 
     def _current(
-        self, tenant: str, objective: str, span: tuple[int, int], as_of_ms: int | None
+        self,
+        kept: _Held,
+        tenant: str,
+        objective: str,
+        ranges: Sequence[tuple[int, int]],
+        as_of_ms: int | None,
     ) -> list[tuple[Revision, int]]:
         self._check()
         best: dict[int, tuple[Revision, int]] = {}
-        for (start, revision), (one, seq) in sorted(self._held.get((tenant, objective), {}).items()):
-            if span[0] <= start < span[1] and (as_of_ms is None or one.known_at_ms <= as_of_ms):
+        for (start, revision), (one, seq) in sorted(kept.get((tenant, objective), {}).items()):
+            inside = any(low <= start < high for low, high in ranges)
+            if inside and (as_of_ms is None or one.known_at_ms <= as_of_ms):
                 assert revision == one.revision
                 best[start] = (one, seq)
         return [best[start] for start in sorted(best)]
@@ -157,3 +201,7 @@ class MemorySliceStore:
     def _check(self) -> None:
         if self.down:
             raise StoreDown("the slices cannot be read")
+
+
+def _bare(found: list[tuple[Revision, int]]) -> list[tuple[Revision, int]]:
+    return [(replace(one, slice=replace(one.slice, distribution=None)), seq) for one, seq in found]

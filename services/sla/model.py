@@ -209,6 +209,22 @@ class SliceMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """How far one objective is in a database: the start of its first slice, the end of the last one and of
+    the last sealed one (0: none), and the newest of what is stored: log time and record of SLICES.
+
+    Nothing about the objective's slices has changed for as long as it is the same.
+    """
+
+    database: str
+    first_ms: int
+    end_ms: int
+    sealed_ms: int
+    known_ms: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Touched:
     """What a batch wrote of one metric: times of its points and, for deltas, of their starts."""
 
@@ -229,8 +245,10 @@ class Applied:
 
 
 class PointKind(IntEnum):
-    """Which histogram table a series is in; the codes of `series.type`."""
+    """What a series' points are; the codes of `series.type`. Gauges and sums are number points."""
 
+    GAUGE = 1
+    SUM = 2
     EXPLICIT = 3
     EXPONENTIAL = 4
 
@@ -271,6 +289,24 @@ class Rows:
     zero_threshold: Floats
     bounds: Floats
     bounds_at: Ints
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Number points of one metric, one element a point; series, start and bits as in `Rows`.
+
+    count: the value as a whole number, floored where it was a double. value: the same as a double.
+    """
+
+    series: Ints
+    start: Ints
+    ts: Ints
+    bits: Ints
+    count: Ints
+    value: Floats
 
     def __len__(self) -> int:
         return len(self.ts)

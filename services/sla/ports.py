@@ -3,10 +3,53 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from services.sla.model import Exports, Heartbeats, PointKind, Revision, Rows, Series, SliceColumns
+from services.sla.model import (
+    Exports,
+    Head,
+    Heartbeats,
+    Numbers,
+    PointKind,
+    Revision,
+    Rows,
+    Series,
+    SliceColumns,
+)
 
 
-class PointReader(Protocol):
+class NumberReader(Protocol):
+    """Reads gauges and sums of one metric. Points flagged "no recorded value" MUST NOT appear."""
+
+    async def number_series(self, tenant: str, metric: str) -> Sequence[Series]:
+        """Every gauge and sum series of the metric, each once, in no order."""
+        ...
+
+    async def numbers(self, tenant: str, metric: str, *, low_ms: int, high_ms: int) -> Numbers:
+        """The points with low < ts <= high, and what their intervals begin and end with.
+
+        MUST hold for each (series, start) the last point with ts <= low where it lies in the ten minutes
+        before, and wherever it lies for each (series, start) among the points of the range; for each series
+        the first point with ts > high. May hold more, also the same point twice; no order.
+        """
+        ...
+
+    async def last_number(self, tenant: str, metric: str, *, before_ms: int) -> int | None:
+        """Time of the last point of any series until `before`, however far back; None: there is none."""
+        ...
+
+    async def witnesses(self, tenant: str, metric: str, *, low_ms: int, high_ms: int) -> Heartbeats:
+        """When the tenant reported other metrics in (low, high], and each sender's next such report after.
+
+        Gauges and cumulative sums of any sender; a sample of them that is a function of what is stored
+        suffices. A report MAY come twice; no order.
+        """
+        ...
+
+    async def number_extent(self, tenant: str, metric: str) -> tuple[int, int] | None:
+        """(first, last) time of any number point, ms; None when there is none."""
+        ...
+
+
+class PointReader(NumberReader, Protocol):
     """Reads histogram points of one metric. Points flagged "no recorded value" MUST NOT appear."""
 
     async def series(self, tenant: str, metric: str) -> Sequence[Series]:
@@ -40,10 +83,23 @@ class PointReader(Protocol):
 
 
 class SliceStore(Protocol):
-    """Keeps every revision of every slice; the current one of a start is that of the highest revision."""
+    """Keeps every revision of every slice; the current one of a start is that of the highest revision.
 
-    async def store(self, tenant: str, slices: Sequence[tuple[str, Revision]], *, seq: int) -> None:
-        """Keep these revisions, which came at `seq` of the stream. Storing again MUST change nothing."""
+    `as_of_ms` shows what was known then: revisions with known_at <= as_of_ms.
+    """
+
+    async def store(
+        self,
+        tenant: str,
+        slices: Sequence[tuple[str, Revision]],
+        *,
+        seq: int,
+        hours: Sequence[tuple[str, Revision]] = (),
+    ) -> None:
+        """Keep these revisions, which came at `seq` of the stream. Storing again MUST change nothing.
+
+        The objectives' heads MUST move last, when everything else can be read.
+        """
         ...
 
     async def current(
@@ -56,6 +112,38 @@ class SliceStore(Protocol):
         self, tenant: str, objective: str, *, low_ms: int, high_ms: int, as_of_ms: int | None = None
     ) -> SliceColumns:
         """The same slices by column."""
+        ...
+
+    async def pieces(
+        self,
+        tenant: str,
+        objective: str,
+        ranges: Sequence[tuple[int, int]],
+        *,
+        as_of_ms: int | None = None,
+        distributions: bool = True,
+    ) -> SliceColumns:
+        """Current slices whose start lies in any of [low, high), by column, ordered by start.
+
+        Without `distributions` none of them has one: good, total, durations and revisions only.
+        """
+        ...
+
+    async def hours(
+        self,
+        tenant: str,
+        objective: str,
+        *,
+        low_ms: int,
+        high_ms: int,
+        as_of_ms: int | None = None,
+        distributions: bool = True,
+    ) -> SliceColumns:
+        """Current sums of whole UTC hours that lie in [low, high), by column, ordered by start."""
+        ...
+
+    async def heads(self, tenants: Sequence[str]) -> dict[tuple[str, str], Head]:
+        """(tenant, objective) of these tenants with how far each is; those without slices are not there."""
         ...
 
     async def span(

@@ -1,11 +1,12 @@
 """Columns of points from single ones and from several reads: what both adapters need."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from services.sla.model import PointKind, Rows
+from services.sla.model import Numbers, PointKind, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,18 @@ class Point:
     offset: int = 0
     zero_count: int = 0
     zero_threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPoint:
+    """One point of a gauge or a sum as it was received. start_ms 0 and bits as the table has them."""
+
+    series_id: int
+    ts_ms: int
+    value: int | float
+    start_ms: int = 0
+    bits: int = 0
+    flags: int = 0
 
 
 def signed(series_id: int) -> int:
@@ -53,6 +66,30 @@ def rows_of(kind: PointKind, points: Sequence[Point]) -> Rows:
         zero_threshold=np.array([p.zero_threshold for p in smooth], np.float64),
         bounds=np.array([b for p in points for b in p.bounds], np.float64),
         bounds_at=_starts([len(p.bounds) for p in points]),
+    )
+
+
+def numbers_of(points: Sequence[NumberPoint]) -> Numbers:
+    """Single number points as columns."""
+    return Numbers(
+        series=np.array([signed(p.series_id) for p in points], np.int64),
+        start=np.array([p.start_ms for p in points], np.int64),
+        ts=np.array([p.ts_ms for p in points], np.int64),
+        bits=np.array([p.bits for p in points], np.int64),
+        count=np.array([math.floor(p.value) for p in points], np.int64),
+        value=np.array([p.value for p in points], np.float64),
+    )
+
+
+def joined_numbers(first: Numbers, second: Numbers) -> Numbers:
+    """The points of both."""
+    return Numbers(
+        series=np.concatenate((first.series, second.series)),
+        start=np.concatenate((first.start, second.start)),
+        ts=np.concatenate((first.ts, second.ts)),
+        bits=np.concatenate((first.bits, second.bits)),
+        count=np.concatenate((first.count, second.count)),
+        value=np.concatenate((first.value, second.value)),
     )
 
 

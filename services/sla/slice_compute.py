@@ -5,10 +5,12 @@ because every decision about a slice reads only what overlaps it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import Enum
+from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.sla.distribution import (
     WIDEST,
@@ -17,10 +19,10 @@ from services.sla.distribution import (
     merge,
     requests_within,
 )
-from services.sla.kernels import explicit, exponential, spread
+from services.sla.kernels import edges, exponential
 from services.sla.model import (
-    NS_PER_MS,
     Distribution,
+    Floats,
     Ints,
     Objective,
     ObjectiveKind,
@@ -28,8 +30,11 @@ from services.sla.model import (
     Series,
     Slice,
 )
-from services.sla.slice_coverage import Covered, covered_ms
+from services.sla.slice_coverage import Covered, covered_time
+from services.sla.slice_grid import NOTHING, UP, Grid, Pieces, slice_at, time_in_states
 from services.sla.slice_rows import BucketGroup, Increments, bad, matches, seconds_per_unit, take
+
+__all__ = ["Grid", "State", "compute", "in_state", "state_of"]
 
 
 class State(Enum):
@@ -38,27 +43,6 @@ class State(Enum):
     UP = "up"
     DEGRADED = "degraded"
     DOWN = "down"
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Slices origin + k*width (milliseconds), k from 0 to count-1."""
-
-    origin_ms: int
-    width_ms: int
-    count: int
-
-    @staticmethod
-    def over(low_ms: int, high_ms: int, width_ms: int) -> "Grid":
-        """The slices that (low, high] touches, aligned to the epoch."""
-        first = low_ms // width_ms
-        last = -(-high_ms // width_ms)
-        return Grid(first * width_ms, width_ms, max(0, last - first))
-
-    @property
-    def end_ms(self) -> int:
-        """End of the last slice."""
-        return self.origin_ms + self.width_ms * self.count
 
 
 def state_of(objective: Objective, good: int, total: int) -> State:
@@ -80,6 +64,7 @@ def compute(
     *,
     grid: Grid,
     first_ms: int,
+    excluded: Ints = NOTHING,
 ) -> list[Slice]:
     """Every slice of the grid, provisional.
 
@@ -90,57 +75,47 @@ def compute(
         cover: what the objective's senders cover.
         grid: which slices.
         first_ms: the objective's first data; time before it is not started.
+        excluded: maintenance: counts and distributions are those of the time outside of it.
     """
+    if grid.count == 0:
+        return []
+    pieces = Pieces.of(grid, excluded)
     if objective.kind is ObjectiveKind.AVAILABILITY:
-        good, total = _outcomes(objective, parts, series, grid)
+        good, total = _outcomes(objective, parts, series, pieces)
         distributions: list[Distribution | None] = [None] * grid.count
     else:
-        distributions = _distributions(objective, parts, series, grid)
+        distributions = _distributions(objective, parts, series, pieces)
         good, total = _within(objective, distributions)
-    live = covered_ms(cover, origin_ms=grid.origin_ms, width_ms=grid.width_ms, slices=grid.count)
-    return [
-        _slice(objective, grid, k, (int(good[k]), int(total[k])), distributions[k], int(live[k]), first_ms)
-        for k in range(grid.count)
-    ]
+    times = time_in_states(grid, [(UP, covered_time(cover))], first_ms=first_ms, excluded=excluded)
+    out = []
+    for k in range(grid.count):
+        counts = int(good[k]), int(total[k])
+        one = slice_at(grid, k, times[k], counts, distributions[k])
+        out.append(in_state(one, state_of(objective, *counts)))
+    return out
 
 
-def _slice(
-    objective: Objective,
-    grid: Grid,
-    k: int,
-    counts: tuple[int, int],
-    distribution: Distribution | None,
-    live_ms: int,
-    first_ms: int,
-) -> Slice:
-    start = grid.origin_ms + k * grid.width_ms
-    not_started = min(max(0, first_ms - start), grid.width_ms)
-    live = min(live_ms, grid.width_ms - not_started)
-    state = state_of(objective, *counts)
-    return Slice(
-        start_ms=start,
-        length_ms=grid.width_ms,
-        good=counts[0],
-        total=counts[1],
-        up_ns=live * NS_PER_MS if state is State.UP else 0,
-        degraded_ns=live * NS_PER_MS if state is State.DEGRADED else 0,
-        down_ns=live * NS_PER_MS if state is State.DOWN else 0,
-        no_data_ns=(grid.width_ms - not_started - live) * NS_PER_MS,
-        not_started_ns=not_started * NS_PER_MS,
-        distribution=distribution,
-    )
+def in_state(one: Slice, state: State) -> Slice:
+    """The slice with its covered time, which is given as up, in one state."""
+    match state:
+        case State.UP:
+            return one
+        case State.DEGRADED:
+            return replace(one, up_ns=0, degraded_ns=one.up_ns)
+        case State.DOWN:
+            return replace(one, up_ns=0, down_ns=one.up_ns)
 
 
 def _outcomes(
-    objective: Objective, parts: Sequence[Increments], series: Mapping[int, Series], grid: Grid
+    objective: Objective, parts: Sequence[Increments], series: Mapping[int, Series], pieces: Pieces
 ) -> tuple[Ints, Ints]:
-    good = np.zeros(grid.count, np.int64)
-    failed = np.zeros(grid.count, np.int64)
+    good = np.zeros(pieces.slices, np.int64)
+    failed = np.zeros(pieces.slices, np.int64)
     counted = {s: bad(one, objective) for s, one in series.items() if matches(one, objective)}
     for part in parts:
         for outcome, out in ((False, good), (True, failed)):
             rows = _rows_where(part.series, {s for s, is_bad in counted.items() if is_bad is outcome})
-            spread.spread(part.start[rows], part.ts[rows], part.n[rows], grid.origin_ms, grid.width_ms, out)
+            out += pieces.counts(part.start[rows], part.ts[rows], part.n[rows])
     return good, good + failed
 
 
@@ -161,57 +136,78 @@ def _within(objective: Objective, distributions: Sequence[Distribution | None]) 
 
 
 def _distributions(
-    objective: Objective, parts: Sequence[Increments], series: Mapping[int, Series], grid: Grid
+    objective: Objective, parts: Sequence[Increments], series: Mapping[int, Series], pieces: Pieces
 ) -> list[Distribution | None]:
-    counted = {s for s, one in series.items() if matches(one, objective)}
-    found: list[list[Distribution]] = [[] for _ in range(grid.count)]
+    counted = {s: one for s, one in series.items() if matches(one, objective)}
+    by_piece: list[list[Distribution]] = [[] for _ in pieces.owner]
     for part in parts:
         if part.kind is PointKind.EXPONENTIAL:
-            _add_exponential(part, _rows_where(part.series, counted), grid, found)
+            _add_exponential(objective, part, _rows_where(part.series, set(counted)), pieces, by_piece)
             continue
         for group in part.groups:
-            _add_explicit(part, group, {s: series[s] for s in counted}, grid, found)
+            _add_explicit(part, group, counted, pieces, by_piece)
+    found: list[list[Distribution]] = [[] for _ in range(pieces.slices)]
+    for m in np.flatnonzero(pieces.kept).tolist():
+        found[int(pieces.owner[m])].extend(by_piece[m])
     return [merge(one) for one in found]
 
 
-def _add_exponential(part: Increments, rows: Ints, grid: Grid, found: list[list[Distribution]]) -> None:
+def _add_exponential(
+    objective: Objective, part: Increments, rows: Ints, pieces: Pieces, found: list[list[Distribution]]
+) -> None:
     at, taken = take(part.at, part.counts, rows)
     counts = taken.astype(np.int64)
     shape = np.ascontiguousarray(part.shape[:, rows])
     start, ts = part.start[rows], part.ts[rows]
-    place = np.array((grid.origin_ms, grid.width_ms), np.int64)
-    slices = np.zeros((3, grid.count), np.int64)
-    exponential.slice_shapes(start, ts, shape, at, counts, place, WIDEST, slices)
-    out = np.zeros(int(slices[2].sum()), np.int64)
-    exponential.slice_counts(start, ts, shape, at, counts, place, slices, out)
-    zero = np.zeros(grid.count, np.int64)
-    spread.spread(start, ts, part.zero[rows], grid.origin_ms, grid.width_ms, zero)
-    ends = np.cumsum(slices[2])
-    for k in np.flatnonzero((slices[2] > 0) | (zero > 0)).tolist():
-        buckets = out[ends[k] - slices[2, k] : ends[k]]
-        found[k].append(exponential_distribution(int(slices[0, k]), int(slices[1, k]), int(zero[k]), buckets))
+    shapes = np.zeros((3, len(pieces.owner)), np.int64)
+    exponential.piece_shapes(start, ts, shape, at, counts, pieces.edges, WIDEST, shapes)
+    out = np.zeros(int(shapes[2].sum()), np.int64)
+    exponential.piece_counts(start, ts, shape, at, counts, pieces.edges, shapes, out)
+    below = _zero_is_below(objective, part.zero_threshold[rows])
+    zero = np.zeros(len(pieces.owner), np.int64)
+    edges.spread_edges(start[below], ts[below], part.zero[rows][below], pieces.edges, zero)
+    ends = np.cumsum(shapes[2])
+    for k in np.flatnonzero((shapes[2] > 0) | (zero > 0)).tolist():
+        buckets = out[ends[k] - shapes[2, k] : ends[k]]
+        found[k].append(exponential_distribution(int(shapes[0, k]), int(shapes[1, k]), int(zero[k]), buckets))
+    for i in np.flatnonzero(~below & (part.zero[rows] > 0)).tolist():
+        _add_wide_zeros(part, int(rows[i]), pieces, found)
+
+
+def _zero_is_below(objective: Objective, threshold: Floats) -> NDArray[np.bool_]:
+    """Whether all of a zero bucket lies within the objective's threshold: then it is as good as zero."""
+    assert objective.threshold_s is not None
+    return np.array([Fraction(one) <= objective.threshold_s for one in threshold.tolist()], np.bool_)
+
+
+def _add_wide_zeros(part: Increments, row: int, pieces: Pieces, found: list[list[Distribution]]) -> None:
+    """Zeros of which nobody can tell on which side of the threshold they are: (-inf, zero threshold]."""
+    one = slice(row, row + 1)
+    zero = np.zeros(len(pieces.owner), np.int64)
+    edges.spread_edges(part.start[one], part.ts[one], part.zero[one], pieces.edges, zero)
+    bounds = (float(part.zero_threshold[row]),)
+    for k in np.flatnonzero(zero).tolist():
+        found[k].append(explicit_distribution(bounds, np.array((zero[k], 0), np.int64)))
 
 
 def _add_explicit(
     part: Increments,
     group: BucketGroup,
     series: Mapping[int, Series],
-    grid: Grid,
+    pieces: Pieces,
     found: list[list[Distribution]],
 ) -> None:
     """Series of one set of bounds, apart by unit: 2000 ms and 2000 s are other bounds."""
-    units: dict[float, list[int]] = {}
+    units: dict[Fraction, list[int]] = {}
     for i, row in enumerate(group.rows.tolist()):
         if (one := series.get(int(part.series[row]))) is not None:
             units.setdefault(seconds_per_unit(one), []).append(i)
-    for factor, members in units.items():
+    for unit, members in units.items():
         chosen = np.array(members, np.int64)
         rows = group.rows[chosen]
-        out = np.zeros((grid.count, group.counts.shape[1]), np.int64)
-        explicit.slice_counts(
-            part.start[rows], part.ts[rows], group.counts[chosen], grid.origin_ms, grid.width_ms, out
-        )
+        out = np.zeros((len(pieces.owner), group.counts.shape[1]), np.int64)
+        edges.spread_explicit(part.start[rows], part.ts[rows], group.counts[chosen], pieces.edges, out)
         # 2500 * 1e-3 is 2.5 when divided, and not when multiplied: bounds are decimal.
-        bounds = [b / round(1 / factor) for b in group.bounds]
+        bounds = [b * unit.numerator / unit.denominator for b in group.bounds]
         for k in np.flatnonzero(out.any(axis=1)).tolist():
             found[k].append(explicit_distribution(bounds, out[k]))

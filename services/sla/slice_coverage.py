@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.sla.kernels import coverage
+from services.sla.kernels import coverage, intervals
 from services.sla.model import Exports, Heartbeats, Ints, Series
 
 LOOKBACK_MS = 600_000
@@ -63,12 +63,9 @@ def covered(exports: Exports, beats: Heartbeats, senders: Mapping[int, int]) -> 
     return Covered(who, start, ts, interval)
 
 
-def covered_ms(intervals: Covered, *, origin_ms: int, width_ms: int, slices: int) -> Ints:
-    """Milliseconds of each slice that at least one sender covers."""
-    order = np.argsort(intervals.start, kind="stable")
-    out = np.zeros(slices, np.int64)
-    coverage.union_lengths(intervals.start[order], intervals.ts[order], origin_ms, width_ms, out)
-    return out
+def covered_time(cover: Covered) -> Ints:
+    """The set of time that at least one sender covers, (n, 2) milliseconds."""
+    return intervals.normalise(cover.start, cover.ts)
 
 
 def latest(intervals: Covered) -> dict[int, Sender]:

@@ -6,16 +6,26 @@ the kernels decide resets. Everything is a function of the rows alone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.sla.kernels import explicit, exponential, increase
-from services.sla.model import Ints, Objective, ObjectiveKind, PointKind, Rows, Series
+from services.sla.model import Floats, Ints, Objective, ObjectiveKind, PointKind, Rows, Series
 from services.sla.slice_coverage import Reports
 
 _STATUS_ABSENT_IS_BAD = "error.type"
-_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_SECONDS = {
+    "": Fraction(1),
+    "s": Fraction(1),
+    "ms": Fraction(1, 10**3),
+    "us": Fraction(1, 10**6),
+    "ns": Fraction(1, 10**9),
+    "min": Fraction(60),
+    "h": Fraction(3600),
+}
+"""UCUM units that are exact parts or multiples of a second; without one, seconds are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,7 @@ class Increments:
     """What each point adds: n requests over (start, ts], and how they fall into buckets.
 
     Exponential: shape (2, rows) is scale and offset, buckets of row i are counts[at[i]:at[i+1]] and
-    `zero`. Explicit: one group for each set of bounds.
+    `zero` of them as near to zero as `zero_threshold`. Explicit: one group for each set of bounds.
     """
 
     kind: PointKind
@@ -44,6 +54,7 @@ class Increments:
     at: Ints
     counts: Ints
     zero: Ints
+    zero_threshold: Floats
     groups: tuple[BucketGroup, ...]
 
 
@@ -117,7 +128,9 @@ def increments_of(rows: Rows, series: Mapping[int, Series], reports: Reports) ->
     none = np.zeros(0, np.int64)
     shape = np.zeros((2, 0), np.int64)
     at = np.zeros(1, np.int64)
-    return Increments(rows.kind, rows.series, start, rows.ts, n, shape, at, none, none, groups)
+    return Increments(
+        rows.kind, rows.series, start, rows.ts, n, shape, at, none, none, none.astype(np.float64), groups
+    )
 
 
 def _begin_at_last_report(
@@ -157,7 +170,9 @@ def _exponential(rows: Rows, start: Ints, prev: Ints, n: Ints) -> Increments:
     exponential.increments(rows.scale, rows.offset, rows.at, rows.counts, prev, shape, at, counts)
     zero = np.zeros(size, np.int64)
     increase.increments(rows.zero_count, prev, zero)
-    return Increments(rows.kind, rows.series, start, rows.ts, n, shape, at, counts, zero, ())
+    return Increments(
+        rows.kind, rows.series, start, rows.ts, n, shape, at, counts, zero, rows.zero_threshold, ()
+    )
 
 
 def _families(rows: Rows) -> list[tuple[tuple[float, ...], Ints, Ints]]:
@@ -195,11 +210,9 @@ def _bucket_group(bounds: tuple[float, ...], members: Ints, table: Ints, prev: I
 def matches(series: Series, objective: Objective) -> bool:
     """Whether the objective counts this series: all of `match` hold on its resource or its attributes.
 
-    A latency objective leaves out series whose values it cannot put into seconds exactly.
+    A latency objective leaves out series whose values it cannot put into seconds exactly: `unit_problem`.
     """
-    if objective.kind is ObjectiveKind.LATENCY and (
-        series.unit not in _SECONDS or (series.kind is PointKind.EXPONENTIAL and _SECONDS[series.unit] != 1.0)
-    ):
+    if objective.kind is ObjectiveKind.LATENCY and unit_problem(series):
         return False
     return all(
         series.attributes.get(key, series.resource.get(key)) == value
@@ -207,7 +220,17 @@ def matches(series: Series, objective: Objective) -> bool:
     )
 
 
-def seconds_per_unit(series: Series) -> float:
+def unit_problem(series: Series) -> str:
+    """Why the values of a histogram cannot be told in seconds; empty when they can."""
+    unit = _SECONDS.get(series.unit)
+    if unit is None:
+        return f"unit {series.unit!r} is no unit of time"
+    if series.kind is PointKind.EXPONENTIAL and unit != 1:
+        return f"exponential buckets in {series.unit!r} have no bounds in seconds: record them in seconds"
+    return ""
+
+
+def seconds_per_unit(series: Series) -> Fraction:
     """What one unit of the series is in seconds."""
     return _SECONDS[series.unit]
 
