@@ -6,8 +6,9 @@ is, a request leaves at once, so that an idle log adds no waiting; while records
 requests, that is under load, each waits a moment for more. A record that is full waits for nothing.
 
 Each caller returns when the log has its request, and not before. When an append fails, every
-caller of its record is told to send again; a caller that goes away takes only its own request
-along, and only while that has not left. Knows no transport and no points.
+caller of its record is told to send again, and when the log did not confirm, so are those that wait
+behind it; a caller that goes away takes only its own request along, and only while that has not left.
+Knows no transport and no points.
 """
 
 import asyncio
@@ -146,7 +147,12 @@ class Coalescer:
                 taken = self._take(lane)
             if taken:
                 lane.busy = len(taken) > 1
-                await self._append(tenant, taken)
+                failure = await self._append(tenant, taken)
+                if isinstance(failure, Unavailable):
+                    # Who waits behind it would wait as long again, and its client has a deadline.
+                    behind = self._give_up(lane)
+                    _tell(behind, failure)
+                    taken = [*taken, *behind]
         except asyncio.CancelledError:
             # The process ends: nobody is told "accepted", and nothing new is begun.
             taken = [*taken, *self._give_up(lane)]
@@ -177,7 +183,8 @@ class Coalescer:
         lane.size = 0
         return left
 
-    async def _append(self, tenant: str, taken: list[_Waiting]) -> None:
+    async def _append(self, tenant: str, taken: list[_Waiting]) -> Exception | None:
+        """Append a record of these and tell them; what went wrong, if anything."""
         try:
             record = await self._encoded(tenant, taken)
             if self._kept is not None:
@@ -192,11 +199,12 @@ class Coalescer:
         # Whatever it was, each caller must hear that it is not acknowledged and may send again.
         except Exception as err:
             _tell(taken, err)
-            return
+            return err
         self._counters.add("collector.records.appended")
         for one in taken:
             if not one.done.done():
                 one.done.set_result(None)
+        return None
 
     async def _encoded(self, tenant: str, taken: list[_Waiting]) -> bytes:
         requests = [one.request for one in taken]

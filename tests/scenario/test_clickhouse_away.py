@@ -17,8 +17,8 @@ from tests.scenario.ledger import LoadLedger, seeded
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(300 + OUTAGE_S)]
 
 _STEADY_S = 3.0
-_LAG_RECORDS = 40
-"""Four clients fill some ten records a second, and one batch is under way."""
+_LAG_S = 5.0
+"""A batch a second, and two of them when the machine is busy."""
 _LONGEST_SILENCE_S = 2.0
 """Four clients send some thirty times a second each; the machine may be busy with other tests."""
 
@@ -45,7 +45,7 @@ async def test_receiving_goes_on_without_clickhouse_and_the_backlog_drains(tmp_p
                 back_at = time.monotonic()
                 await stack.caught_up()
                 drained_s = time.monotonic() - back_at
-                lag = await _largest_lag(stack, _STEADY_S)
+                lag, records_s = await _largest_lag(stack, _STEADY_S)
             await stack.caught_up()
 
             ledger = load.ledger
@@ -59,7 +59,7 @@ async def test_receiving_goes_on_without_clickhouse_and_the_backlog_drains(tmp_p
                 f" {_longest_silence(ledger, began, ended):.2f} s between two; a backlog of {backlog} records"
                 f" drained in {drained_s:.1f} s; {lag} records behind at most in the {_STEADY_S:g} s after"
             )
-            assert lag < _LAG_RECORDS * _STEADY_S, "steady again by itself"
+            assert lag < _LAG_S * records_s, f"steady again by itself: {records_s:.0f} records a second"
 
 
 def _longest_silence(ledger: LoadLedger, began: float, ended: float) -> float:
@@ -68,10 +68,10 @@ def _longest_silence(ledger: LoadLedger, began: float, ended: float) -> float:
     return max(after - before for before, after in itertools.pairwise(moments))
 
 
-async def _largest_lag(stack: KillStack, seconds: float) -> int:
-    """Records in the log that are not yet stored, watched for a while under load."""
-    end, largest = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
+async def _largest_lag(stack: KillStack, seconds: float) -> tuple[int, float]:
+    """Records in the log that are not yet stored, at most, and records a second, for a while under load."""
+    begun, first, largest = time.monotonic(), await stack.engine.log.last_seq(OTLP), 0
+    while time.monotonic() < begun + seconds:
         largest = max(largest, await stack.engine.log.last_seq(OTLP) - await stack.written_seq())
         await asyncio.sleep(0.1)
-    return largest
+    return largest, (await stack.engine.log.last_seq(OTLP) - first) / (time.monotonic() - begun)

@@ -19,7 +19,7 @@ _STEADY_S = 3.0
 _FIRST = 16
 _CONFIRM_S = 5.0
 """What the log has to confirm; a shorter freeze is waited out."""
-_ANSWER_S = 7.0
+_ANSWER_S = 8.0
 """Nobody waits much longer to hear that it did not."""
 
 

@@ -158,6 +158,25 @@ async def test_a_failed_append_fails_all_its_callers_with_an_error_of_their_own(
     await made.append("acme", request(9))
 
 
+async def test_who_waits_behind_an_append_that_fails_is_told_at_once() -> None:
+    """A log that is away answers after seconds: two of those would outlast the deadline of a client."""
+    log = SlowLog()
+    log.fail_next_appends(1)
+    made = coalescer(log)
+    log.gate.clear()
+    first = asyncio.create_task(made.append("acme", request(0)))
+    await settle()
+    behind = [asyncio.create_task(made.append("acme", request(number))) for number in range(1, 4)]
+    await settle()
+    log.gate.set()
+
+    outcomes = await asyncio.gather(first, *behind, return_exceptions=True)
+
+    assert all(isinstance(one, Unavailable) and one.retry_after_s for one in outcomes)
+    assert (log.appends, made.held_bytes) == (1, 0)
+    await made.append("acme", request(9))
+
+
 async def test_a_refusal_stays_a_refusal() -> None:
     with pytest.raises(InvalidArgument):
         await coalescer(SlowLog()).append("not a tenant", request(1))
