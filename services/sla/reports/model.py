@@ -1,8 +1,9 @@
 """All that a report says, before it is written down in any format.
 
 Frozen values of int, Fraction, Decimal, str, bool and tuples of such: no float, so that the same report has
-the same bytes everywhere. Nothing of stores, engines or rendering. Times: `_ms` Unix milliseconds place
-something, `_ns` add up. `None` where a value does not exist (no data, no target of that kind), never 0.
+the same bytes everywhere. Nothing of stores, engines or rendering. Times: `_ms` is always an instant, in Unix
+milliseconds, `_ns` always a length. `None` where a value does not exist (no data, no target of that kind),
+never 0.
 """
 
 from dataclasses import dataclass
@@ -17,12 +18,21 @@ SCHEMA = "threenines.sla.report/1"
 
 
 @dataclass(frozen=True, slots=True)
+class Offset:
+    """From an instant on, local time is this many seconds ahead of UTC."""
+
+    from_ms: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Period:
     """What the report is about: [start, end), with data up to data_end.
 
     label: such as `2026-10`, `2026-Q4`, `2026-W41`, or two dates.
-    local_start, local_end: the same in `zone` as ISO 8601 with offset; kept as text, because a later edition
-        of the time zone data must not change an issued report.
+    local_start, local_end: the same in `zone` as ISO 8601 with offset. offsets: those of `zone` in the
+        period, in order of time. All are kept here, because a later edition of the time zone data must not
+        change an issued report. Without offsets instants are shown in UTC.
     running: it is not over. provisional: some of its data is not final.
     """
 
@@ -33,6 +43,7 @@ class Period:
     zone: str
     local_start: str
     local_end: str
+    offsets: tuple[Offset, ...] = ()
     running: bool = False
     provisional: bool = False
 
@@ -177,8 +188,8 @@ class ExclusionRow:
 class IncidentRow:
     """One incident. state: RUNNING, PAUSED or STOPPED (the clock's).
 
-    elapsed_ms on the contract's clock; worst_ms: at the end of the period if nothing happens until then.
-    limit_ms, in_time: None where no objective limits it, or it is open and not decided.
+    elapsed_ns on the contract's clock; worst_ns: at the end of the period if nothing happens until then.
+    limit_ns, in_time: None where no objective limits it, or it is open and not decided.
     """
 
     incident: str
@@ -187,9 +198,9 @@ class IncidentRow:
     opened_ms: int
     stopped_ms: int | None
     state: str
-    elapsed_ms: int
-    worst_ms: int
-    limit_ms: int | None
+    elapsed_ns: int
+    worst_ns: int
+    limit_ns: int | None
     in_time: bool | None
 
 
