@@ -1,0 +1,140 @@
+"""What the engine of slices asks of the stored points: load a range, say what it covers, compute slices of it.
+
+One source for each way of measuring; `RequestSource` reads request histograms. The engine knows this shape
+only, so another way is another source. What a source says depends on the points and on nothing else.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.sla.model import Ints, Objective, PointKind, Series, Slice
+from services.sla.ports import PointReader
+from services.sla.slice_compute import Grid, compute
+from services.sla.slice_coverage import LOOKBACK_MS, Covered, covered, reports_of
+from services.sla.slice_rows import Increments, in_order, increments_of, matches
+
+Feed = tuple[str, str]
+"""Tenant and metric whose points make slices; any other metric of the tenant may be its heartbeat."""
+
+
+class Loaded(Protocol):
+    """What overlaps (low_ms, high_ms] of one feed."""
+
+    @property
+    def low_ms(self) -> int:
+        """Where it begins."""
+        ...
+
+    @property
+    def high_ms(self) -> int:
+        """Where it ends."""
+        ...
+
+    def cover(self, objective: Objective) -> Covered:
+        """The time that the objective's senders cover; empty while it has no data here."""
+        ...
+
+    def spans(self, objective: Objective) -> Iterable[tuple[Ints, Ints]]:
+        """(start, end) of all intervals that a point has a part in: how far a change reaches."""
+        ...
+
+    def slices(self, objective: Objective, *, grid: Grid, first_ms: int, excluded: Ints) -> list[Slice]:
+        """Every slice of the grid, provisional; `excluded` is maintenance. Runs in a thread."""
+        ...
+
+
+class Source(Protocol):
+    """Where slices come from."""
+
+    def feed(self, objective: Objective) -> Feed:
+        """Whose points make the objective's slices."""
+        ...
+
+    async def extent(self, objective: Objective) -> tuple[int, int] | None:
+        """(first, last) time of any point of its feed, ms; None when there is none."""
+        ...
+
+    async def load(
+        self, objectives: Sequence[Objective], low_ms: int, high_ms: int, *, rows: bool = True
+    ) -> Loaded:
+        """Everything that decides about the slices of (low, high] of objectives that share a feed.
+
+        Without `rows` only what they cover.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """Increments of request histograms, and what their senders cover."""
+
+    low_ms: int
+    high_ms: int
+    series: Mapping[int, Series]
+    parts: tuple[Increments, ...]
+    covers: Mapping[str, Covered]
+
+    def cover(self, objective: Objective) -> Covered:
+        """See `Loaded.cover`."""
+        return self.covers[objective.key]
+
+    def spans(self, objective: Objective) -> Iterable[tuple[Ints, Ints]]:
+        """See `Loaded.spans`."""
+        cover = self.covers[objective.key]
+        return [*((part.start, part.ts) for part in self.parts), (cover.start, cover.ts)]
+
+    def slices(self, objective: Objective, *, grid: Grid, first_ms: int, excluded: Ints) -> list[Slice]:
+        """See `Loaded.slices`."""
+        return compute(
+            objective,
+            self.parts,
+            self.series,
+            self.covers[objective.key],
+            grid=grid,
+            first_ms=first_ms,
+            excluded=excluded,
+        )
+
+
+class RequestSource:
+    """`Source` over request histograms."""
+
+    def __init__(self, reader: PointReader) -> None:
+        self._reader = reader
+        self._series: dict[Feed, dict[int, Series]] = {}
+
+    def feed(self, objective: Objective) -> Feed:
+        """See `Source.feed`."""
+        return objective.tenant, objective.metric
+
+    async def extent(self, objective: Objective) -> tuple[int, int] | None:
+        """See `Source.extent`."""
+        return await self._reader.extent(objective.tenant, objective.metric)
+
+    async def load(
+        self, objectives: Sequence[Objective], low_ms: int, high_ms: int, *, rows: bool = True
+    ) -> Loaded:
+        """See `Source.load`."""
+        tenant, metric = self.feed(objectives[0])
+        exports = await self._reader.exports(tenant, metric, low_ms=low_ms - LOOKBACK_MS, high_ms=high_ms)
+        beats = await self._reader.heartbeats(tenant, metric, low_ms=low_ms - LOOKBACK_MS, high_ms=high_ms)
+        series = await self._known_series(tenant, metric, set(exports.series.tolist()))
+        parts, reports = [], reports_of(exports, series)
+        for kind in sorted({one.kind for one in series.values()} if rows else ()):
+            found = await self._reader.rows(tenant, metric, PointKind(kind), low_ms=low_ms, high_ms=high_ms)
+            if len(found):
+                parts.append(await asyncio.to_thread(increments_of, in_order(found), series, reports))
+        covers = {}
+        for one in objectives:
+            senders = {found.sender_id for found in series.values() if matches(found, one)}
+            members = {s: known.sender_id for s, known in series.items() if known.sender_id in senders}
+            covers[one.key] = covered(exports, beats, members)
+        return _Requests(low_ms, high_ms, series, tuple(parts), covers)
+
+    async def _known_series(self, tenant: str, metric: str, needed: set[int]) -> Mapping[int, Series]:
+        known = self._series.setdefault((tenant, metric), {})
+        if not needed <= known.keys():
+            known.update({one.series_id: one for one in await self._reader.series(tenant, metric)})
+        return known
