@@ -1,4 +1,4 @@
-"""What the engine of slices asks of the stored points: load a range, say what it covers, compute slices of it.
+"""What the engine of slices asks of the stored points: load a range, what it covers, slices of it.
 
 One source for each way of measuring; `RequestSource` reads request histograms. The engine knows this shape
 only, so another way is another source. What a source says depends on the points and on nothing else.
@@ -74,15 +74,15 @@ class _Requests:
     high_ms: int
     series: Mapping[int, Series]
     parts: tuple[Increments, ...]
-    covers: Mapping[str, Covered]
+    covers: Mapping[tuple[str, int], Covered]
 
     def cover(self, objective: Objective) -> Covered:
         """See `Loaded.cover`."""
-        return self.covers[objective.key]
+        return self.covers[objective.key, objective.from_ms]
 
     def spans(self, objective: Objective) -> Iterable[tuple[Ints, Ints]]:
         """See `Loaded.spans`."""
-        cover = self.covers[objective.key]
+        cover = self.covers[objective.key, objective.from_ms]
         return [*((part.start, part.ts) for part in self.parts), (cover.start, cover.ts)]
 
     def slices(self, objective: Objective, *, grid: Grid, first_ms: int, excluded: Ints) -> list[Slice]:
@@ -91,7 +91,7 @@ class _Requests:
             objective,
             self.parts,
             self.series,
-            self.covers[objective.key],
+            self.covers[objective.key, objective.from_ms],
             grid=grid,
             first_ms=first_ms,
             excluded=excluded,
@@ -130,7 +130,7 @@ class RequestSource:
         for one in objectives:
             senders = {found.sender_id for found in series.values() if matches(found, one)}
             members = {s: known.sender_id for s, known in series.items() if known.sender_id in senders}
-            covers[one.key] = covered(exports, beats, members)
+            covers[one.key, one.from_ms] = covered(exports, beats, members)
         return _Requests(low_ms, high_ms, series, tuple(parts), covers)
 
     async def _known_series(self, tenant: str, metric: str, needed: set[int]) -> Mapping[int, Series]:
