@@ -17,6 +17,7 @@ OTLP = "OTLP"
 CONFIG = "CONFIG"
 APPLIED = "APPLIED"
 SLICES = "SLICES"
+REPORTS = "REPORTS"
 ALERTS = "ALERTS"
 NOTIFY = "NOTIFY"
 AUDIT = "AUDIT"
@@ -52,10 +53,11 @@ class StreamSpec:
 
 
 STREAMS = (
-    StreamSpec(OTLP, "otlp.>", 0.69),
+    StreamSpec(OTLP, "otlp.>", 0.67),
     StreamSpec(CONFIG, "config.>", 0.01),
     StreamSpec(APPLIED, "applied.>", 0.04),
     StreamSpec(SLICES, "slices.>", 0.10),
+    StreamSpec(REPORTS, "reports.>", 0.02),
     StreamSpec(ALERTS, "alerts.>", 0.04),
     StreamSpec(NOTIFY, "notify.>", 0.03, Retention.WORK_QUEUE),
     StreamSpec(AUDIT, "audit.>", 0.04),

@@ -375,6 +375,38 @@ CREDIT_STATE_RUNNING: CreditState.ValueType  # 4
 """The period is not over: the amount is what it would be now."""
 Global___CreditState: _TypeAlias = CreditState  # noqa: Y015
 
+class _SlaReportFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SlaReportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SlaReportFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SLA_REPORT_FORMAT_UNSPECIFIED: _SlaReportFormat.ValueType  # 0
+    """Not given."""
+    SLA_REPORT_FORMAT_JSON: _SlaReportFormat.ValueType  # 1
+    """The canonical JSON (RFC 8785) that everything else is rendered from."""
+    SLA_REPORT_FORMAT_CSV: _SlaReportFormat.ValueType  # 2
+    """Tables, for spreadsheets."""
+    SLA_REPORT_FORMAT_HTML: _SlaReportFormat.ValueType  # 3
+    """One page without outside resources."""
+    SLA_REPORT_FORMAT_PDF: _SlaReportFormat.ValueType  # 4
+    """For print and mail."""
+
+class SlaReportFormat(_SlaReportFormat, metaclass=_SlaReportFormatEnumTypeWrapper):
+    """A format in which a report can be read."""
+
+SLA_REPORT_FORMAT_UNSPECIFIED: SlaReportFormat.ValueType  # 0
+"""Not given."""
+SLA_REPORT_FORMAT_JSON: SlaReportFormat.ValueType  # 1
+"""The canonical JSON (RFC 8785) that everything else is rendered from."""
+SLA_REPORT_FORMAT_CSV: SlaReportFormat.ValueType  # 2
+"""Tables, for spreadsheets."""
+SLA_REPORT_FORMAT_HTML: SlaReportFormat.ValueType  # 3
+"""One page without outside resources."""
+SLA_REPORT_FORMAT_PDF: SlaReportFormat.ValueType  # 4
+"""For print and mail."""
+Global___SlaReportFormat: _TypeAlias = SlaReportFormat  # noqa: Y015
+
 class _SlaReportState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -2146,6 +2178,8 @@ class SlaReport(_message.Message):
     CREDITS_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    PERIOD_LABEL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name `tenants/{tenant}/reports/{report}`."""
     contract: _builtins.str
@@ -2160,6 +2194,10 @@ class SlaReport(_message.Message):
     """Done share of the work; 0 to 100."""
     content_sha256: _builtins.str
     """SHA-256 over the canonical JSON (RFC 8785) of the report, lower-case hex."""
+    verdict: Global___Verdict.ValueType
+    """The worst verdict of all objectives; ISSUED only."""
+    period_label: _builtins.str
+    """The period as people say it, such as `2026-10` or `2026-Q4`."""
     @_builtins.property
     def contract_versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Versions of the contract that applied in the period, oldest first."""
@@ -2220,10 +2258,12 @@ class SlaReport(_message.Message):
         credits: _abc.Iterable[Global___SlaCredit] | None = ...,
         changes: _abc.Iterable[Global___ReportChange] | None = ...,
         content_sha256: _builtins.str = ...,
+        verdict: Global___Verdict.ValueType = ...,
+        period_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "issue_time", b"issue_time", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "content_sha256", b"content_sha256", "contract", b"contract", "contract_versions", b"contract_versions", "create_time", b"create_time", "credits", b"credits", "downtimes", b"downtimes", "failure", b"failure", "issue_time", b"issue_time", "maintenance_windows", b"maintenance_windows", "name", b"name", "objectives", b"objectives", "progress_percent", b"progress_percent", "replaces", b"replaces", "revision", b"revision", "state", b"state", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "content_sha256", b"content_sha256", "contract", b"contract", "contract_versions", b"contract_versions", "create_time", b"create_time", "credits", b"credits", "downtimes", b"downtimes", "failure", b"failure", "issue_time", b"issue_time", "maintenance_windows", b"maintenance_windows", "name", b"name", "objectives", b"objectives", "period_label", b"period_label", "progress_percent", b"progress_percent", "replaces", b"replaces", "revision", b"revision", "state", b"state", "verdict", b"verdict", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -682,13 +682,18 @@ class GenerateSlaReportRequest(_message.Message):
     CONTRACT_FIELD_NUMBER: _builtins.int
     WINDOW_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOM_WINDOW_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """`tenants/{tenant}/contracts/{contract}`. Required."""
     request_id: _builtins.str
     """Makes retries safe: a repeated id (a UUID) answers what the first call answered, for 24 hours."""
     @_builtins.property
     def window(self) -> _sla_pb2.CalendarWindow:
-        """The period. Required; it must be over."""
+        """The period; this or `custom_window` is required. One that runs gives the figures so far."""
+
+    @_builtins.property
+    def custom_window(self) -> _sla_pb2.CustomWindow:
+        """A given range; at most 400 days."""
 
     def __init__(
         self,
@@ -696,10 +701,11 @@ class GenerateSlaReportRequest(_message.Message):
         contract: _builtins.str = ...,
         window: _sla_pb2.CalendarWindow | None = ...,
         request_id: _builtins.str = ...,
+        custom_window: _sla_pb2.CustomWindow | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["custom_window", b"custom_window", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "request_id", b"request_id", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "custom_window", b"custom_window", "request_id", b"request_id", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -726,6 +732,66 @@ class GetSlaReportRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSlaReportRequest: _TypeAlias = GetSlaReportRequest  # noqa: Y015
+
+@_typing.final
+class GetSlaReportContentRequest(_message.Message):
+    """Asks for the document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`tenants/{tenant}/reports/{report}`. Required."""
+    format: _sla_pb2.SlaReportFormat.ValueType
+    """In which format. Required."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        format: _sla_pb2.SlaReportFormat.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSlaReportContentRequest: _TypeAlias = GetSlaReportContentRequest  # noqa: Y015
+
+@_typing.final
+class GetSlaReportContentResponse(_message.Message):
+    """The document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """The bytes."""
+    media_type: _builtins.str
+    """Media type, such as `text/html; charset=utf-8`."""
+    file_name: _builtins.str
+    """A name for the file."""
+    content_sha256: _builtins.str
+    """SHA-256 of the canonical JSON that it was rendered from, lower-case hex."""
+    def __init__(
+        self,
+        *,
+        content: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+        file_name: _builtins.str = ...,
+        content_sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "content_sha256", b"content_sha256", "file_name", b"file_name", "media_type", b"media_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSlaReportContentResponse: _TypeAlias = GetSlaReportContentResponse  # noqa: Y015
 
 @_typing.final
 class CancelSlaReportRequest(_message.Message):

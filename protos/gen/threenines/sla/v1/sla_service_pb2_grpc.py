@@ -104,6 +104,11 @@ class SlaServiceStub:
                 request_serializer=threenines_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaReportRequest.SerializeToString,
                 response_deserializer=threenines_dot_sla_dot_v1_dot_sla__pb2.SlaReport.FromString,
                 _registered_method=True)
+        self.GetSlaReportContent = channel.unary_unary(
+                '/threenines.sla.v1.SlaService/GetSlaReportContent',
+                request_serializer=threenines_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaReportContentRequest.SerializeToString,
+                response_deserializer=threenines_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaReportContentResponse.FromString,
+                _registered_method=True)
         self.CancelSlaReport = channel.unary_unary(
                 '/threenines.sla.v1.SlaService/CancelSlaReport',
                 request_serializer=threenines_dot_sla_dot_v1_dot_sla__service__pb2.CancelSlaReportRequest.SerializeToString,
@@ -221,7 +226,11 @@ class SlaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GenerateSlaReport(self, request, context):
-        """Starts a report and returns it, still GENERATING.
+        """Starts a report and returns it, still GENERATING. Needs OPERATOR of the tenant, or ADMIN.
+
+        Issued revisions never change. If what is known has changed since the last one, the next revision is
+        issued and says what differs; if not, the name that was returned leads to the last one. There is one
+        revision in the works for a contract and period; asking again meanwhile answers that one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -229,6 +238,13 @@ class SlaServiceServicer:
 
     def GetSlaReport(self, request, context):
         """One report.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSlaReportContent(self, request, context):
+        """What an ISSUED report says, as a document; the same bytes each time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -343,6 +359,11 @@ def add_SlaServiceServicer_to_server(servicer, server):
                     servicer.GetSlaReport,
                     request_deserializer=threenines_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaReportRequest.FromString,
                     response_serializer=threenines_dot_sla_dot_v1_dot_sla__pb2.SlaReport.SerializeToString,
+            ),
+            'GetSlaReportContent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSlaReportContent,
+                    request_deserializer=threenines_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaReportContentRequest.FromString,
+                    response_serializer=threenines_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaReportContentResponse.SerializeToString,
             ),
             'CancelSlaReport': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelSlaReport,
@@ -730,6 +751,33 @@ class SlaService:
             '/threenines.sla.v1.SlaService/GetSlaReport',
             threenines_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaReportRequest.SerializeToString,
             threenines_dot_sla_dot_v1_dot_sla__pb2.SlaReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSlaReportContent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/threenines.sla.v1.SlaService/GetSlaReportContent',
+            threenines_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaReportContentRequest.SerializeToString,
+            threenines_dot_sla_dot_v1_dot_sla__service__pb2.GetSlaReportContentResponse.FromString,
             options,
             channel_credentials,
             insecure,

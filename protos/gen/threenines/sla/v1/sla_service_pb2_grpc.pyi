@@ -61,9 +61,16 @@ class SlaServiceStub:
     CalculateSlaCredits: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.CalculateSlaCreditsRequest, _sla_service_pb2.CalculateSlaCreditsResponse]
     """What missed promises cost in one period. Computes, and stores nothing."""
     GenerateSlaReport: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GenerateSlaReportRequest, _sla_pb2.SlaReport]
-    """Starts a report and returns it, still GENERATING."""
+    """Starts a report and returns it, still GENERATING. Needs OPERATOR of the tenant, or ADMIN.
+
+    Issued revisions never change. If what is known has changed since the last one, the next revision is
+    issued and says what differs; if not, the name that was returned leads to the last one. There is one
+    revision in the works for a contract and period; asking again meanwhile answers that one.
+    """
     GetSlaReport: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GetSlaReportRequest, _sla_pb2.SlaReport]
     """One report."""
+    GetSlaReportContent: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GetSlaReportContentRequest, _sla_service_pb2.GetSlaReportContentResponse]
+    """What an ISSUED report says, as a document; the same bytes each time."""
     CancelSlaReport: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.CancelSlaReportRequest, _sla_pb2.SlaReport]
     """Gives up a report that is GENERATING; an ISSUED one is FAILED_PRECONDITION."""
     ListSlaReports: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListSlaReportsRequest, _sla_service_pb2.ListSlaReportsResponse]
@@ -109,9 +116,16 @@ class SlaServiceAsyncStub(SlaServiceStub):
     CalculateSlaCredits: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.CalculateSlaCreditsRequest, _sla_service_pb2.CalculateSlaCreditsResponse]  # type: ignore[assignment]
     """What missed promises cost in one period. Computes, and stores nothing."""
     GenerateSlaReport: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GenerateSlaReportRequest, _sla_pb2.SlaReport]  # type: ignore[assignment]
-    """Starts a report and returns it, still GENERATING."""
+    """Starts a report and returns it, still GENERATING. Needs OPERATOR of the tenant, or ADMIN.
+
+    Issued revisions never change. If what is known has changed since the last one, the next revision is
+    issued and says what differs; if not, the name that was returned leads to the last one. There is one
+    revision in the works for a contract and period; asking again meanwhile answers that one.
+    """
     GetSlaReport: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetSlaReportRequest, _sla_pb2.SlaReport]  # type: ignore[assignment]
     """One report."""
+    GetSlaReportContent: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetSlaReportContentRequest, _sla_service_pb2.GetSlaReportContentResponse]  # type: ignore[assignment]
+    """What an ISSUED report says, as a document; the same bytes each time."""
     CancelSlaReport: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.CancelSlaReportRequest, _sla_pb2.SlaReport]  # type: ignore[assignment]
     """Gives up a report that is GENERATING; an ISSUED one is FAILED_PRECONDITION."""
     ListSlaReports: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListSlaReportsRequest, _sla_service_pb2.ListSlaReportsResponse]  # type: ignore[assignment]
@@ -226,7 +240,12 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_service_pb2.GenerateSlaReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sla_pb2.SlaReport, _abc.Awaitable[_sla_pb2.SlaReport]]:
-        """Starts a report and returns it, still GENERATING."""
+        """Starts a report and returns it, still GENERATING. Needs OPERATOR of the tenant, or ADMIN.
+
+        Issued revisions never change. If what is known has changed since the last one, the next revision is
+        issued and says what differs; if not, the name that was returned leads to the last one. There is one
+        revision in the works for a contract and period; asking again meanwhile answers that one.
+        """
 
     @_abc_1.abstractmethod
     def GetSlaReport(
@@ -235,6 +254,14 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sla_pb2.SlaReport, _abc.Awaitable[_sla_pb2.SlaReport]]:
         """One report."""
+
+    @_abc_1.abstractmethod
+    def GetSlaReportContent(
+        self,
+        request: _sla_service_pb2.GetSlaReportContentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sla_service_pb2.GetSlaReportContentResponse, _abc.Awaitable[_sla_service_pb2.GetSlaReportContentResponse]]:
+        """What an ISSUED report says, as a document; the same bytes each time."""
 
     @_abc_1.abstractmethod
     def CancelSlaReport(
