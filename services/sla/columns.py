@@ -1,10 +1,11 @@
 """Slices one by one into columns: for the memory store and for writing to ClickHouse."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from services.sla.model import NS_PER_MS, Distribution, DistributionKind, Revision, Slice, SliceColumns
+from services.sla.model import NS_PER_MS, Distribution, DistributionKind, Ints, Revision, Slice, SliceColumns
 
 _NONE = Distribution(DistributionKind.NONE, ())
 
@@ -13,7 +14,7 @@ def columns_of(slices: Sequence[tuple[Revision, int]]) -> SliceColumns:
     """Columns of (revision, stream sequence) pairs, in their order."""
     parts = [one.slice.distribution or _NONE for one, _ in slices]
 
-    def ints(values: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def ints(values: list[int]) -> Ints:
         return np.array(values, np.int64)
 
     return SliceColumns(
@@ -52,7 +53,7 @@ def columns_of(slices: Sequence[tuple[Revision, int]]) -> SliceColumns:
     )
 
 
-def length_ns(columns: SliceColumns) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def length_ns(columns: SliceColumns) -> Ints:
     """Slice lengths in nanoseconds, as the table has them."""
     return columns.length_ms * NS_PER_MS
 
@@ -95,5 +96,105 @@ def revision_at(columns: SliceColumns, k: int) -> Revision:
     )
 
 
-def _starts(lengths: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _starts(lengths: list[int]) -> Ints:
     return np.concatenate(([0], np.cumsum(np.array(lengths, np.int64)))).astype(np.int64)
+
+
+def part_of(columns: SliceColumns, low_ms: int, high_ms: int) -> SliceColumns:
+    """The slices with low <= start < high; views, nothing is copied."""
+    low, high = (int(k) for k in np.searchsorted(columns.start_ms, (low_ms, high_ms)))
+    if (low, high) == (0, len(columns.start_ms)):
+        return columns
+    rows = slice(low, high)
+    first, last = int(columns.at[low]), int(columns.at[high])
+    first_bound, last_bound = int(columns.bounds_at[low]), int(columns.bounds_at[high])
+    return SliceColumns(
+        start_ms=columns.start_ms[rows],
+        length_ms=columns.length_ms[rows],
+        good=columns.good[rows],
+        total=columns.total[rows],
+        durations=columns.durations[:, rows],
+        kind=columns.kind[rows],
+        scale=columns.scale[rows],
+        offset=columns.offset[rows],
+        zero_count=columns.zero_count[rows],
+        at=columns.at[low : high + 1] - first,
+        counts=columns.counts[first:last],
+        bounds_at=columns.bounds_at[low : high + 1] - first_bound,
+        bounds=columns.bounds[first_bound:last_bound],
+        sealed=columns.sealed[rows],
+        revision=columns.revision[rows],
+        known_at_ms=columns.known_at_ms[rows],
+        seq=columns.seq[rows],
+    )
+
+
+def rows_of(columns: SliceColumns, rows: Ints) -> SliceColumns:
+    """The slices at these places, in that order."""
+    at, counts = _taken(columns.at, columns.counts, rows)
+    bounds_at, bounds = _taken(columns.bounds_at, columns.bounds, rows)
+    return SliceColumns(
+        start_ms=columns.start_ms[rows],
+        length_ms=columns.length_ms[rows],
+        good=columns.good[rows],
+        total=columns.total[rows],
+        durations=columns.durations[:, rows],
+        kind=columns.kind[rows],
+        scale=columns.scale[rows],
+        offset=columns.offset[rows],
+        zero_count=columns.zero_count[rows],
+        at=at,
+        counts=counts,
+        bounds_at=bounds_at,
+        bounds=bounds,
+        sealed=columns.sealed[rows],
+        revision=columns.revision[rows],
+        known_at_ms=columns.known_at_ms[rows],
+        seq=columns.seq[rows],
+    )
+
+
+def joined(parts: Sequence[SliceColumns]) -> SliceColumns:
+    """All slices of the parts, ordered by start."""
+    held = [part for part in parts if len(part.start_ms)]
+    if not held:
+        return columns_of(())
+    if len(held) == 1:
+        return held[0]
+
+    def all_(name: str) -> Ints:
+        return np.concatenate([getattr(part, name) for part in held])
+
+    lengths, bounds = (
+        [int(size) for part in held for size in np.diff(getattr(part, name))] for name in ("at", "bounds_at")
+    )
+    whole = SliceColumns(
+        start_ms=all_("start_ms"),
+        length_ms=all_("length_ms"),
+        good=all_("good"),
+        total=all_("total"),
+        durations=np.concatenate([part.durations for part in held], axis=1),
+        kind=all_("kind"),
+        scale=all_("scale"),
+        offset=all_("offset"),
+        zero_count=all_("zero_count"),
+        at=_starts(lengths),
+        counts=all_("counts"),
+        bounds_at=_starts(bounds),
+        bounds=np.concatenate([part.bounds for part in held]),
+        sealed=np.concatenate([part.sealed for part in held]),
+        revision=all_("revision"),
+        known_at_ms=all_("known_at_ms"),
+        seq=all_("seq"),
+    )
+    order = np.argsort(whole.start_ms, kind="stable")
+    if bool((order[1:] > order[:-1]).all()):
+        return whole
+    return rows_of(whole, order)
+
+
+def _taken(at: Ints, flat: np.ndarray[Any, Any], rows: Ints) -> tuple[Ints, np.ndarray[Any, Any]]:
+    lengths = at[rows + 1] - at[rows]
+    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
+    places = np.arange(int(starts[-1])) + np.repeat(at[rows] - starts[:-1], lengths)
+    return starts, flat[places]

@@ -1,88 +1,144 @@
-"""The figures of one objective over one window, from its current slices. Pure: columns in, figures out."""
+"""The figures of one objective under one set of terms, from its slices. Pure: columns in, figures out.
+
+Windows that hold several versions of a contract are put together in `figures_segments.py`.
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
-from services.sla.columns import distribution_at
+from services.sla.columns import distribution_at, part_of
 from services.sla.distribution import (
     merge,
     merge_exponential_columns,
     quantile_of,
     requests_within,
 )
-from services.sla.figures_model import BurnRate, Latency, Uptime, UsedWindow
-from services.sla.kernels import burn, window
+from services.sla.figures_budget import frozen_at, latency_budget, projection_of, uptime_budget
+from services.sla.figures_burn import BURN_WINDOWS_MS, burn_rates_of
+from services.sla.figures_model import Latency, TermsVerdict, Uptime, UsedWindow
+from services.sla.figures_times import totals_of
+from services.sla.kernels.within import within
+from services.sla.methods.measure import Measured, measure
+from services.sla.methods.model import MeanErrorRate, RequestRatio
 from services.sla.model import (
-    NS_PER_MS,
     Distribution,
     DistributionKind,
+    Effect,
     Ints,
     NoData,
     Objective,
+    Reading,
     SliceColumns,
+    Verdict,
 )
 from services.sla.slice_rows import take
-from services.sla.verdict import (
-    Times,
-    displayed_percent,
-    judge_bounds,
-    judge_share,
-    request_budget,
-    request_ratio,
-)
-from services.sla.windows import Window
-
-BURN_WINDOWS_MS = (300_000, 3_600_000)
-"""Windows of the shipped burn-rate rule."""
+from services.sla.verdict import Times, displayed_percent, judge_bounds, judge_share
+from services.sla.windows import Period, Window, period_around
 
 
-def uptime_of(objective: Objective, columns: SliceColumns, where: Window) -> Uptime:
-    """Availability over the window; `columns` are the current slices that start in it."""
-    good, total, times = _totals(columns, where)
-    share = request_ratio(good, total, times, objective.no_data)
-    flawless = good == total and times.down_ns == 0 and times.no_data_ns == 0
+def uptime_of(
+    objective: Objective,
+    columns: SliceColumns,
+    where: Window,
+    *,
+    first_ms: int | None = None,
+    windows_ms: Sequence[int] = BURN_WINDOWS_MS,
+) -> Uptime:
+    """Availability over the window.
+
+    Args:
+        objective: the terms that hold in all of it.
+        columns: current slices; of [where.start, where.data_end) for the figure, earlier ones for burn rates.
+            Sums of hours may stand for slices where the objective's method allows it.
+        where: the window; time from data_end on is still to come.
+        first_ms: start of the objective's first slice ever; None: of `columns`.
+        windows_ms: for burn rates.
+    """
+    held = part_of(columns, where.start_ms, where.data_end_ms)
+    good, total, times = totals_of(held, where.start_ms, where.data_end_ms, first_ms)
+    measured = _measured(objective, held, where, times, objective.no_data)
+    share, target = measured.share, objective.good_share
+    verdict = judge_share(share, target)
+    stop = frozen_at(objective, held, where, times)
+    now = (total, total - good, measured)
+    if stop is not None:
+        now = _as_of(objective, held, where, stop, first_ms)
+    project = projection_of(share, measured.valid_ns, where)
     return Uptime(
         objective=objective,
-        used=_used(objective, columns, where),
+        used=used_window(objective, held, where),
         good=good,
         total=total,
         times=times,
         share=share,
-        displayed=displayed_percent(share, flawless=flawless),
-        verdict=judge_share(share, objective.good_share),
+        displayed=displayed_percent(share, flawless=_flawless(objective, measured, times, good == total)),
+        verdict=verdict,
         policy_verdicts=tuple(
-            (policy, judge_share(request_ratio(good, total, times, policy), objective.good_share))
+            (policy, judge_share(_share_under(objective, held, where, times, policy, measured), target))
             for policy in NoData
         ),
-        budget=request_budget(total - good, total, objective.good_share, frozen=_frozen(objective, times)),
-        burn_rates=burn_rates_of(objective, columns, where),
+        budget=uptime_budget(objective, *now, where=where, stop_ms=stop),
+        burn_rates=burn_rates_of(objective, columns, where.data_end_ms, windows_ms, first_ms=first_ms),
+        measured=measured if _fine(objective, held) else replace(measured, downtimes=()),
+        projection=project,
+        terms=(_terms(objective, where, share, verdict),),
     )
 
 
 def latency_of(
-    objective: Objective, columns: SliceColumns, where: Window, quantile: Fraction | None = None
+    objective: Objective,
+    columns: SliceColumns,
+    where: Window,
+    quantile: Fraction | None = None,
+    *,
+    first_ms: int | None = None,
+    windows_ms: Sequence[int] = BURN_WINDOWS_MS,
 ) -> Latency:
-    """A quantile over the window, of the merged distribution: never a mean of quantiles."""
+    """A quantile over the window, of the merged distribution: never a mean of quantiles.
+
+    Arguments as of `uptime_of`; a contract that reads slices needs every slice. `quantile`: another one
+    than the objective's.
+    """
     q = objective.good_share if quantile is None else quantile
     assert objective.threshold_s is not None
-    distribution = merged(columns)
-    sure, possible = (0, 0) if distribution is None else requests_within(distribution, objective.threshold_s)
-    total = 0 if distribution is None else distribution.total
-    _, _, times = _totals(columns, where)
+    held = part_of(columns, where.start_ms, where.data_end_ms)
+    distribution = merged(held)
+    requests = 0 if distribution is None else distribution.total
+    if objective.reading is Reading.SLICES:
+        sure, possible, total = slices_within(held, objective.threshold_s, q)
+    else:
+        sure, possible = (
+            (0, 0) if distribution is None else requests_within(distribution, objective.threshold_s)
+        )
+        total = requests
+    _, _, times = totals_of(held, where.start_ms, where.data_end_ms, first_ms)
+    verdict = judge_bounds(sure, possible, total, q)
+    stop = frozen_at(objective, held, where, times)
+    slow = (total - sure, total)
+    if stop is not None:
+        part = Window(where.start_ms, stop, stop)
+        slow = (0, 0)
+        if stop > where.start_ms:
+            then = latency_of(replace(objective, coverage_floor=Fraction(0)), held, part, q, windows_ms=())
+            slow = (then.total - then.sure, then.total)
+    share = Fraction(sure, total) if total else None
     return Latency(
         objective=objective,
-        used=_used(objective, columns, where),
+        used=used_window(objective, held, where),
         quantile=q,
         bounds=None if distribution is None else quantile_of(distribution, q),
         sure=sure,
         possible=possible,
         total=total,
         times=times,
-        verdict=judge_bounds(sure, possible, total, q),
-        budget=request_budget(total - sure, total, q, frozen=_frozen(objective, times)),
-        burn_rates=burn_rates_of(objective, columns, where),
+        verdict=verdict,
+        budget=latency_budget(*slow, q, stop_ms=stop),
+        burn_rates=burn_rates_of(objective, columns, where.data_end_ms, windows_ms, first_ms=first_ms),
+        requests=requests,
+        terms=(_terms(objective, where, share, verdict),),
     )
 
 
@@ -99,56 +155,34 @@ def merged(columns: SliceColumns) -> Distribution | None:
     return merge(part for part in parts if part is not None)
 
 
-def _smooth(columns: SliceColumns, at: Ints, counts: Ints, rows: Ints | slice) -> Distribution:
-    return merge_exponential_columns(
-        columns.scale[rows], columns.offset[rows], int(columns.zero_count[rows].sum()), at, counts
+def slices_within(columns: SliceColumns, threshold_s: Fraction, q: Fraction) -> tuple[int, int, int]:
+    """(slices whose own quantile surely keeps the threshold, that may, all that have requests)."""
+    out = np.zeros((3, len(columns.start_ms)), np.int64)
+    # Copies: arrays as stores give them cannot be written to, which is another type to the compiler.
+    within(
+        np.array(columns.kind),
+        np.array(columns.scale),
+        np.array(columns.offset),
+        np.array(columns.zero_count),
+        np.array(columns.at),
+        np.array(columns.counts),
+        np.array(columns.bounds_at),
+        np.array(columns.bounds),
+        float(threshold_s),
+        out,
     )
-
-
-def burn_rates_of(
-    objective: Objective, columns: SliceColumns, where: Window, windows_ms: Sequence[int] = BURN_WINDOWS_MS
-) -> tuple[BurnRate, ...]:
-    """Burn rates over windows that end with the data."""
-    allowed = 1 - objective.good_share
-    rates = []
-    for length in windows_ms:
-        bad, total = burn.window_counts(
-            columns.start_ms, columns.good, columns.total, where.data_end_ms - length
-        )
-        rate = float(Fraction(bad, total) / allowed) if total and allowed else 0.0
-        rates.append(BurnRate(length, rate, bad, total, any_failure_breaches=allowed == 0))
-    return tuple(rates)
-
-
-def _totals(columns: SliceColumns, where: Window) -> tuple[int, int, Times]:
-    table = np.vstack((columns.good, columns.total, columns.durations))
-    out = np.zeros(8, np.int64)
-    window.totals(np.ascontiguousarray(table), out)
-    good, total, *durations = (int(n) for n in out)
-    times = Times(*durations)
-    # Before the first slice the objective had not started; after it slices leave no hole.
-    known = sum(durations)
-    missing = (where.data_end_ms - where.start_ms) * NS_PER_MS - known
-    before = 0
-    if len(columns.start_ms):
-        before = min(missing, (int(columns.start_ms[0]) - where.start_ms) * NS_PER_MS)
-    else:
-        before = missing
+    sure, possible, samples = out
+    enough = samples * q.numerator
+    busy = samples > 0
     return (
-        good,
-        total,
-        Times(
-            times.up_ns,
-            times.degraded_ns,
-            times.down_ns,
-            times.excluded_ns,
-            times.no_data_ns + missing - before,
-            times.not_started_ns + before,
-        ),
+        int((busy & (sure * q.denominator >= enough)).sum()),
+        int((busy & (possible * q.denominator >= enough)).sum()),
+        int(busy.sum()),
     )
 
 
-def _used(objective: Objective, columns: SliceColumns, where: Window) -> UsedWindow:
+def used_window(objective: Objective, columns: SliceColumns, where: Window) -> UsedWindow:
+    """The window with what these slices say of it."""
     return UsedWindow(
         window=where,
         time_zone=objective.time_zone,
@@ -157,5 +191,75 @@ def _used(objective: Objective, columns: SliceColumns, where: Window) -> UsedWin
     )
 
 
-def _frozen(objective: Objective, times: Times) -> bool:
-    return times.coverage is not None and times.coverage < objective.coverage_floor
+def _smooth(columns: SliceColumns, at: Ints, counts: Ints, rows: Ints | slice) -> Distribution:
+    return merge_exponential_columns(
+        columns.scale[rows], columns.offset[rows], int(columns.zero_count[rows].sum()), at, counts
+    )
+
+
+def _measured(
+    objective: Objective, held: SliceColumns, where: Window, times: Times, policy: NoData
+) -> Measured:
+    return measure(
+        objective.method,
+        held,
+        start_ms=where.start_ms,
+        end_ms=where.data_end_ms,
+        times=times,
+        no_data=policy,
+        excluded_counts_up=objective.effect is Effect.COUNT_UP,
+        anchor_ms=anchor_of(objective, where.start_ms),
+    )
+
+
+def anchor_of(objective: Objective, at_ms: int) -> int:
+    """Where intervals of the method start: local midnight, so that an hour is one in every zone."""
+    return period_around(Period.DAY, at_ms, objective.time_zone)[0]
+
+
+def _share_under(
+    objective: Objective,
+    held: SliceColumns,
+    where: Window,
+    times: Times,
+    policy: NoData,
+    measured: Measured,
+) -> Fraction | None:
+    if policy is objective.no_data or times.no_data_ns == 0:
+        return measured.share
+    return _measured(objective, held, where, times, policy).share
+
+
+def _as_of(
+    objective: Objective, held: SliceColumns, where: Window, stop_ms: int, first_ms: int | None
+) -> tuple[int, int, Measured]:
+    """(total, bad, measured) of the window as it was at an earlier instant."""
+    if stop_ms <= where.start_ms:
+        return 0, 0, Measured(None, 0, 0, ())
+    until = Window(where.start_ms, where.end_ms, stop_ms)
+    part = part_of(held, where.start_ms, stop_ms)
+    good, total, times = totals_of(part, where.start_ms, stop_ms, first_ms)
+    return total, total - good, _measured(objective, part, until, times, objective.no_data)
+
+
+def _flawless(objective: Objective, measured: Measured, times: Times, all_good: bool) -> bool:
+    by_requests = isinstance(objective.method, RequestRatio | MeanErrorRate)
+    fine = all_good if by_requests else measured.bad_ns == 0
+    return fine and times.down_ns == 0 and times.no_data_ns == 0
+
+
+def _fine(objective: Objective, held: SliceColumns) -> bool:
+    """Whether downtimes can be told to the slice."""
+    return not len(held.length_ms) or int(held.length_ms.max()) <= objective.slice_ms
+
+
+def _terms(objective: Objective, where: Window, share: Fraction | None, verdict: Verdict) -> TermsVerdict:
+    return TermsVerdict(
+        objective.contract_version,
+        where.start_ms,
+        where.end_ms,
+        where.data_end_ms,
+        objective.good_share,
+        share,
+        verdict,
+    )

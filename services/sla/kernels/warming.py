@@ -26,6 +26,7 @@ from services.sla.kernels import (
     states,
     wide,
     window,
+    within,
     zero,
 )
 
@@ -93,6 +94,8 @@ def _distributions(a: _Arrays) -> None:
     quantile.explicit_quantile(a.bounds, np.ones(2, np.int64), 1)
     quantile.exponential_share(0, 0, 0, a.counts, 2.0)
     quantile.explicit_share(a.bounds, np.ones(2, np.int64), 2.0)
+    kept = np.zeros((3, 1), np.int64)
+    within.within(a.one, a.one, a.one, a.one, a.at, a.counts, a.at, a.bounds, 2.0, kept)
     prometheus.classic(a.bounds, a.bounds, 0.5)
     lower, upper, held = prometheus.buckets(0, 0, a.counts, 0, a.counts, 1, 0.0)
     prometheus.native(lower, upper, held, 3.0, 0.5, False)
