@@ -68,7 +68,7 @@ class _Lane:
     size: int = 0
     in_flight: int = 0
     busy: bool = False
-    """Whether the last record held several requests."""
+    """Whether the last record held several requests; the lane is kept for as long."""
 
 
 class Coalescer:
@@ -163,7 +163,7 @@ class Coalescer:
             lane.in_flight -= 1
             self._held_bytes -= sum(one.size for one in taken)
             self._start(tenant, lane)
-            if not lane.waiting and not lane.in_flight:
+            if not lane.waiting and not lane.in_flight and not lane.busy:
                 self._lanes.pop(tenant, None)
 
     def _take(self, lane: _Lane) -> list[_Waiting]:

@@ -86,6 +86,23 @@ async def test_requests_that_arrive_during_an_append_share_the_next_record() -> 
     assert made.held_bytes == 0
 
 
+async def test_under_load_a_record_waits_a_moment_to_be_filled_and_alone_it_does_not() -> None:
+    log = SlowLog()
+    made = coalescer(log, linger_s=0.05)
+    await asyncio.gather(*(made.append("acme", request(number)) for number in range(2)))
+    early = asyncio.create_task(made.append("acme", request(2)))
+    await settle()
+    assert log.appends == 1
+    late = asyncio.create_task(made.append("acme", request(3)))
+    await asyncio.gather(early, late)
+    assert log.appends == 2
+
+    await made.append("acme", request(4))  # the last one that waits: nobody joined it
+    quiet = asyncio.create_task(made.append("acme", request(5)))
+    await settle()
+    assert quiet.done()
+
+
 async def test_requests_of_two_tenants_never_share_a_record() -> None:
     log = SlowLog()
     made = coalescer(log)
