@@ -7,6 +7,7 @@ import numpy as np
 
 from services.sla.kernels import increase
 from services.sla.model import Ints, Numbers, Series
+from services.sla.ports import NumberReader
 from services.sla.slice_coverage import Reports
 
 
@@ -48,3 +49,19 @@ def number_increments(numbers: Numbers, series: Mapping[int, Series], reports: R
             start[i] = max(start[i], last)
     increase.increments(count, prev, n)
     return NumberIncrements(who, start, ts, n)
+
+
+class KnownSeries:
+    """Number series of metrics, read again when points of an unknown one turn up."""
+
+    def __init__(self, reader: NumberReader) -> None:
+        self._reader = reader
+        self._series: dict[tuple[str, str], dict[int, Series]] = {}
+
+    async def of(self, tenant: str, metric: str, numbers: Numbers) -> Mapping[int, Series]:
+        """At least the series of these points."""
+        known = self._series.setdefault((tenant, metric), {})
+        if not set(numbers.series.tolist()) <= known.keys():
+            found = await self._reader.number_series(tenant, metric)
+            known.update({one.series_id: one for one in found})
+        return known

@@ -4,7 +4,6 @@
 Reading is here, what follows from it is in `slice_signals` and `slice_stored`.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,21 +15,12 @@ from services.sla.model import Exports, Ints, Numbers, Objective, ObjectiveKind,
 from services.sla.ports import NumberReader, PointReader
 from services.sla.slice_compute import Grid
 from services.sla.slice_coverage import LOOKBACK_MS, Covered, covered
+from services.sla.slice_numbers import KnownSeries
 from services.sla.slice_rows import matches
 from services.sla.slice_signals import heartbeat_slices, of_series, probe_slices, reports_covered
 from services.sla.slice_source import Feed, Loaded, RequestSource, Source
-from services.sla.slice_stored import (
-    METRICS,
-    OWN_TENANT,
-    SETTLE_MS,
-    STORED,
-    WINDOW_MS,
-    Counted,
-    stored_cover,
-    stored_slices,
-)
+from services.sla.slice_stored_source import StoredSource
 
-_BACK_MS = WINDOW_MS + 2 * SETTLE_MS
 _NO_EXPORTS = Exports(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
@@ -63,20 +53,8 @@ class Sources:
     async def load(
         self, objectives: Sequence[Objective], low_ms: int, high_ms: int, *, rows: bool = True
     ) -> Loaded:
-        """See `Source.load`. One metric may feed several sources."""
-        by_source: dict[Source, list[Objective]] = {}
-        for one in objectives:
-            by_source.setdefault(self._of(one), []).append(one)
-        if len(by_source) == 1:
-            ((source, same),) = by_source.items()
-            return await source.load(same, low_ms, high_ms, rows=rows)
-        parts = {
-            one.key: loaded
-            for source, same in by_source.items()
-            for loaded in [await source.load(same, low_ms, high_ms, rows=rows)]
-            for one in same
-        }
-        return _Mixed(low_ms, high_ms, parts)
+        """See `Source.load`."""
+        return await self._of(objectives[0]).load(objectives, low_ms, high_ms, rows=rows)
 
     def _of(self, objective: Objective) -> Source:
         if objective.kind is ObjectiveKind.DATA_AVAILABILITY:
@@ -90,40 +68,9 @@ class Sources:
                 return self._requests
 
 
-@dataclass(frozen=True, slots=True)
-class _Mixed:
-    low_ms: int
-    high_ms: int
-    parts: Mapping[str, Loaded]
-
-    def cover(self, objective: Objective) -> Covered:
-        return self.parts[objective.key].cover(objective)
-
-    def spans(self, objective: Objective) -> Iterable[tuple[Ints, Ints]]:
-        return self.parts[objective.key].spans(objective)
-
-    def slices(self, objective: Objective, *, grid: Grid, first_ms: int, excluded: Ints) -> list[Slice]:
-        part = self.parts[objective.key]
-        return part.slices(objective, grid=grid, first_ms=first_ms, excluded=excluded)
-
-
-class _Known:
-    """Series of metrics, read again when points of an unknown one turn up."""
-
-    def __init__(self, reader: NumberReader) -> None:
-        self._reader = reader
-        self._series: dict[Feed, dict[int, Series]] = {}
-
-    async def of(self, feed: Feed, numbers: Numbers) -> Mapping[int, Series]:
-        known = self._series.setdefault(feed, {})
-        if not set(numbers.series.tolist()) <= known.keys():
-            known.update({one.series_id: one for one in await self._reader.number_series(*feed)})
-        return known
-
-
-def _signal_feed(objective: Objective) -> Feed:
+def _signal_feed(objective: Objective, way: str) -> Feed:
     assert objective.signal is not None
-    return objective.tenant, objective.signal.metric
+    return Feed(objective.tenant, objective.signal.metric, way)
 
 
 def _counted(objective: Objective, series: Mapping[int, Series], numbers: Numbers) -> Numbers:
@@ -162,15 +109,16 @@ class ProbeSource:
 
     def __init__(self, reader: NumberReader) -> None:
         self._reader = reader
-        self._known = _Known(reader)
+        self._known = KnownSeries(reader)
 
     def feed(self, objective: Objective) -> Feed:
         """See `Source.feed`."""
-        return _signal_feed(objective)
+        return _signal_feed(objective, "probe")
 
     async def extent(self, objective: Objective) -> tuple[int, int] | None:
         """See `Source.extent`."""
-        return await self._reader.number_extent(*self.feed(objective))
+        tenant, metric, _ = self.feed(objective)
+        return await self._reader.number_extent(tenant, metric)
 
     async def load(
         self,
@@ -181,10 +129,10 @@ class ProbeSource:
         rows: bool = True,  # noqa: ARG002
     ) -> Loaded:
         """See `Source.load`; all of it takes part in what is covered, so `rows` makes no difference."""
-        feed = self.feed(objectives[0])
+        tenant, metric, _ = self.feed(objectives[0])
         # Two lookbacks: the intervals of reports before the range are learned from those before them.
-        numbers = await self._reader.numbers(*feed, low_ms=low_ms - 2 * LOOKBACK_MS, high_ms=high_ms)
-        series = await self._known.of(feed, numbers)
+        numbers = await self._reader.numbers(tenant, metric, low_ms=low_ms - 2 * LOOKBACK_MS, high_ms=high_ms)
+        series = await self._known.of(tenant, metric, numbers)
         own = {one.key: _counted(one, series, numbers) for one in objectives}
         covers = {key: reports_covered(found) for key, found in own.items()}
         return _Probes(low_ms, high_ms, own, covers)
@@ -243,15 +191,16 @@ class HeartbeatSource:
 
     def __init__(self, reader: NumberReader) -> None:
         self._reader = reader
-        self._known = _Known(reader)
+        self._known = KnownSeries(reader)
 
     def feed(self, objective: Objective) -> Feed:
         """See `Source.feed`."""
-        return _signal_feed(objective)
+        return _signal_feed(objective, "heartbeat")
 
     async def extent(self, objective: Objective) -> tuple[int, int] | None:
         """See `Source.extent`."""
-        return await self._reader.number_extent(*self.feed(objective))
+        tenant, metric, _ = self.feed(objective)
+        return await self._reader.number_extent(tenant, metric)
 
     async def load(
         self,
@@ -262,15 +211,15 @@ class HeartbeatSource:
         rows: bool = True,  # noqa: ARG002
     ) -> Loaded:
         """See `Source.load`; all of it takes part in what is covered, so `rows` makes no difference."""
-        feed = self.feed(objectives[0])
+        tenant, metric, _ = self.feed(objectives[0])
         back = max(_interval_ms(one) for one in objectives)
-        numbers = await self._reader.numbers(*feed, low_ms=low_ms - back, high_ms=high_ms)
-        series = await self._known.of(feed, numbers)
-        beats = await self._reader.witnesses(*feed, low_ms=low_ms - 2 * LOOKBACK_MS, high_ms=high_ms)
+        numbers = await self._reader.numbers(tenant, metric, low_ms=low_ms - back, high_ms=high_ms)
+        series = await self._known.of(tenant, metric, numbers)
+        beats = await self._reader.witnesses(tenant, metric, low_ms=low_ms - 2 * LOOKBACK_MS, high_ms=high_ms)
         members = {who: who for who in beats.sender.tolist()}
         heard = covered(_NO_EXPORTS, beats, members)
         # Whether anything came long before decides between silence and "not started".
-        before = await self._reader.last_number(*feed, before_ms=low_ms)
+        before = await self._reader.last_number(tenant, metric, before_ms=low_ms)
         reports, others = {}, {}
         for one in objectives:
             own = np.unique(_counted(one, series, numbers).ts)
@@ -287,80 +236,4 @@ def _since(cover: Covered, began_ms: int | None) -> Covered:
     return Covered(cover.sender[keep], start, cover.ts[keep], cover.interval[keep])
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    low_ms: int
-    high_ms: int
-    counted: Mapping[str, Mapping[str, Counted]]
-    covers: Mapping[str, Covered]
-
-    def cover(self, objective: Objective) -> Covered:
-        return self.covers[objective.tenant]
-
-    def spans(self, objective: Objective) -> Iterable[tuple[Ints, Ints]]:
-        cover = self.covers[objective.tenant]
-        found = [(cover.start, cover.ts)]
-        for name, one in self.counted[objective.tenant].items():
-            added = one.increments()
-            found.append((added.start, added.ts))
-            if name != STORED:
-                # A late report moves the balance that reports up to a window behind it are judged by.
-                last = int(added.ts.max(initial=0))
-                found.append((added.ts, np.minimum(added.ts + _BACK_MS, last)))
-        return found
-
-    def slices(self, objective: Objective, *, grid: Grid, first_ms: int, excluded: Ints) -> list[Slice]:
-        return stored_slices(
-            objective,
-            self.counted[objective.tenant],
-            self.covers[objective.tenant],
-            grid=grid,
-            first_ms=first_ms,
-            excluded=excluded,
-        )
-
-
-class StoredSource:
-    """`Source` over what the collector counts about itself."""
-
-    def __init__(self, reader: NumberReader) -> None:
-        self._reader = reader
-        self._known = _Known(reader)
-
-    def feed(self, objective: Objective) -> Feed:  # noqa: ARG002
-        """See `Source.feed`; all tenants share it."""
-        return OWN_TENANT, STORED
-
-    async def extent(self, objective: Objective) -> tuple[int, int] | None:
-        """See `Source.extent`."""
-        return await self._reader.number_extent(*self.feed(objective))
-
-    async def load(
-        self,
-        objectives: Sequence[Objective],
-        low_ms: int,
-        high_ms: int,
-        *,
-        rows: bool = True,  # noqa: ARG002
-    ) -> Loaded:
-        """See `Source.load`; all of it takes part in what is covered, so `rows` makes no difference."""
-        all_counted = {}
-        for name in METRICS:
-            # Later reports are read as well: those up to a window behind a late one are judged by it.
-            numbers = await self._reader.numbers(
-                OWN_TENANT, name, low_ms=low_ms - _BACK_MS, high_ms=high_ms + _BACK_MS
-            )
-            all_counted[name] = Counted(numbers, await self._known.of((OWN_TENANT, name), numbers))
-        return await asyncio.to_thread(self._of_tenants, objectives, all_counted, low_ms, high_ms)
-
-    @staticmethod
-    def _of_tenants(
-        objectives: Sequence[Objective], found: Mapping[str, Counted], low_ms: int, high_ms: int
-    ) -> Loaded:
-        tenants = {one.tenant for one in objectives}
-        counted = {tenant: {name: one.of_tenant(tenant) for name, one in found.items()} for tenant in tenants}
-        covers = {tenant: stored_cover(one) for tenant, one in counted.items()}
-        return _Stored(low_ms, high_ms, counted, covers)
-
-
-__all__ = ["HeartbeatSource", "ProbeSource", "Sources", "StoredSource", "is_sliced"]
+__all__ = ["HeartbeatSource", "ProbeSource", "Sources", "is_sliced"]
