@@ -358,7 +358,7 @@ class _CreditStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CreditSta
     CREDIT_STATE_REVIEW_REQUIRED: _CreditState.ValueType  # 3
     """Data or schedule are ambiguous: a person must decide."""
     CREDIT_STATE_RUNNING: _CreditState.ValueType  # 4
-    """The period is not over: the amount is what it would be now."""
+    """The period is not over, or its data is not complete: `amount` is projected, `amount_so_far` is as of now."""
 
 class CreditState(_CreditState, metaclass=_CreditStateEnumTypeWrapper):
     """Whether a credit is due."""
@@ -372,7 +372,7 @@ CREDIT_STATE_DUE: CreditState.ValueType  # 2
 CREDIT_STATE_REVIEW_REQUIRED: CreditState.ValueType  # 3
 """Data or schedule are ambiguous: a person must decide."""
 CREDIT_STATE_RUNNING: CreditState.ValueType  # 4
-"""The period is not over: the amount is what it would be now."""
+"""The period is not over, or its data is not complete: `amount` is projected, `amount_so_far` is as of now."""
 Global___CreditState: _TypeAlias = CreditState  # noqa: Y015
 
 class _SlaReportFormat:
@@ -478,26 +478,62 @@ class _ComponentState:
 class _ComponentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ComponentState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     COMPONENT_STATE_UNSPECIFIED: _ComponentState.ValueType  # 0
-    """Not known."""
+    """Not known: nothing was measured yet."""
     COMPONENT_STATE_HEALTHY: _ComponentState.ValueType  # 1
-    """Works."""
+    """Works as it usually does."""
     COMPONENT_STATE_DEGRADED: _ComponentState.ValueType  # 2
-    """Works with a lag or a loss of redundancy."""
+    """Works with a lag, slower, or with more errors than it usually does."""
     COMPONENT_STATE_DOWN: _ComponentState.ValueType  # 3
-    """Does not answer."""
+    """Does not answer, or has stopped to report."""
 
 class ComponentState(_ComponentState, metaclass=_ComponentStateEnumTypeWrapper):
     """How one part of threenines is."""
 
 COMPONENT_STATE_UNSPECIFIED: ComponentState.ValueType  # 0
-"""Not known."""
+"""Not known: nothing was measured yet."""
 COMPONENT_STATE_HEALTHY: ComponentState.ValueType  # 1
-"""Works."""
+"""Works as it usually does."""
 COMPONENT_STATE_DEGRADED: ComponentState.ValueType  # 2
-"""Works with a lag or a loss of redundancy."""
+"""Works with a lag, slower, or with more errors than it usually does."""
 COMPONENT_STATE_DOWN: ComponentState.ValueType  # 3
-"""Does not answer."""
+"""Does not answer, or has stopped to report."""
 Global___ComponentState: _TypeAlias = ComponentState  # noqa: Y015
+
+class _HealthMeasure:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HealthMeasureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HealthMeasure.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HEALTH_MEASURE_UNSPECIFIED: _HealthMeasure.ValueType  # 0
+    """Not given."""
+    HEALTH_MEASURE_RESPONSE_TIME: _HealthMeasure.ValueType  # 1
+    """Mean time to answer a call, in microseconds."""
+    HEALTH_MEASURE_ERROR_RATE: _HealthMeasure.ValueType  # 2
+    """Share of calls that failed by our fault, in parts per million."""
+    HEALTH_MEASURE_THROUGHPUT: _HealthMeasure.ValueType  # 3
+    """Points or calls a minute."""
+    HEALTH_MEASURE_DATABASE_TIME: _HealthMeasure.ValueType  # 4
+    """Mean time of a statement of the database, in microseconds."""
+    HEALTH_MEASURE_LAG: _HealthMeasure.ValueType  # 5
+    """How far behind, in milliseconds."""
+
+class HealthMeasure(_HealthMeasure, metaclass=_HealthMeasureEnumTypeWrapper):
+    """What an indicator measures."""
+
+HEALTH_MEASURE_UNSPECIFIED: HealthMeasure.ValueType  # 0
+"""Not given."""
+HEALTH_MEASURE_RESPONSE_TIME: HealthMeasure.ValueType  # 1
+"""Mean time to answer a call, in microseconds."""
+HEALTH_MEASURE_ERROR_RATE: HealthMeasure.ValueType  # 2
+"""Share of calls that failed by our fault, in parts per million."""
+HEALTH_MEASURE_THROUGHPUT: HealthMeasure.ValueType  # 3
+"""Points or calls a minute."""
+HEALTH_MEASURE_DATABASE_TIME: HealthMeasure.ValueType  # 4
+"""Mean time of a statement of the database, in microseconds."""
+HEALTH_MEASURE_LAG: HealthMeasure.ValueType  # 5
+"""How far behind, in milliseconds."""
+Global___HealthMeasure: _TypeAlias = HealthMeasure  # noqa: Y015
 
 @_typing.final
 class Ratio(_message.Message):
@@ -2025,6 +2061,7 @@ class Downtime(_message.Message):
     EXCLUDED_NANOS_FIELD_NUMBER: _builtins.int
     BAD_COUNT_FIELD_NUMBER: _builtins.int
     TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    SLICE_COUNT_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
     """`tenants/{tenant}/objectives/{contract}/{objective}`."""
     down_nanos: _builtins.int
@@ -2037,13 +2074,15 @@ class Downtime(_message.Message):
     """Failed requests in it."""
     total_count: _builtins.int
     """All requests in it."""
+    slice_count: _builtins.int
+    """Slices in it."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Start, inclusive."""
+        """Start, inclusive: of the first slice that was down (or degraded), or of the window."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """End, exclusive; absent while it lasts."""
+        """End, exclusive; absent while it lasts: up to the newest data."""
 
     def __init__(
         self,
@@ -2056,10 +2095,11 @@ class Downtime(_message.Message):
         excluded_nanos: _builtins.int = ...,
         bad_count: _builtins.int = ...,
         total_count: _builtins.int = ...,
+        slice_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_count", b"bad_count", "degraded_nanos", b"degraded_nanos", "down_nanos", b"down_nanos", "end_time", b"end_time", "excluded_nanos", b"excluded_nanos", "objective", b"objective", "start_time", b"start_time", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad_count", b"bad_count", "degraded_nanos", b"degraded_nanos", "down_nanos", b"down_nanos", "end_time", b"end_time", "excluded_nanos", b"excluded_nanos", "objective", b"objective", "slice_count", b"slice_count", "start_time", b"start_time", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2079,31 +2119,53 @@ class SlaCredit(_message.Message):
     TIER_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
+    AMOUNT_SO_FAR_FIELD_NUMBER: _builtins.int
+    PROJECTED_FIELD_NUMBER: _builtins.int
+    CLAIM_BY_TIME_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name `tenants/{tenant}/contracts/{contract}/credits/{period start as 2026-03-01}.v{version}`."""
     contract_version: _builtins.int
     """Version of the contract."""
     state: Global___CreditState.ValueType
     """Whether a credit is due."""
+    objective: _builtins.str
+    """`tenants/{tenant}/objectives/{contract}/{objective}` whose figure decided."""
     @_builtins.property
     def window(self) -> Global___ResolvedWindow:
-        """The period."""
+        """The period, cut to when this version was in force."""
 
     @_builtins.property
     def measured(self) -> Global___Ratio:
-        """The figure that decided."""
+        """The figure that decided; of a running period the figure so far. Denominator 0 without data."""
 
     @_builtins.property
     def tier(self) -> Global___CreditTier:
-        """The tier that applied; absent when none."""
+        """The tier that applied to `amount`; absent when none."""
 
     @_builtins.property
     def amount(self) -> Global___Money:
-        """The amount; absent when not due."""
+        """The amount. DUE: what is owed. REVIEW_REQUIRED: what the rules would give. RUNNING: what it comes to if
+        the rest of the period is up (see `projected`). Absent when it is nothing.
+        """
 
     @_builtins.property
     def trace(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Step by step how the amount follows, for people."""
+        """Step by step how the amount follows, for people; says also why a person has to look."""
+
+    @_builtins.property
+    def amount_so_far(self) -> Global___Money:
+        """RUNNING: what it would be if the period ended now, by `measured`; otherwise the same as `amount`.
+        Absent when it is nothing.
+        """
+
+    @_builtins.property
+    def projected(self) -> Global___Ratio:
+        """RUNNING: the figure of the whole period if the rest of it is up. Denominator 0 otherwise."""
+
+    @_builtins.property
+    def claim_by_time(self) -> _timestamp_pb2.Timestamp:
+        """The first instant at which a claim is too late; absent when none is needed, or there is nothing to claim."""
 
     def __init__(
         self,
@@ -2116,10 +2178,14 @@ class SlaCredit(_message.Message):
         tier: Global___CreditTier | None = ...,
         amount: Global___Money | None = ...,
         trace: _abc.Iterable[_builtins.str] | None = ...,
+        amount_so_far: Global___Money | None = ...,
+        projected: Global___Ratio | None = ...,
+        claim_by_time: _timestamp_pb2.Timestamp | None = ...,
+        objective: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "measured", b"measured", "tier", b"tier", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "amount_so_far", b"amount_so_far", "claim_by_time", b"claim_by_time", "measured", b"measured", "projected", b"projected", "tier", b"tier", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "contract_version", b"contract_version", "measured", b"measured", "name", b"name", "state", b"state", "tier", b"tier", "trace", b"trace", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "amount_so_far", b"amount_so_far", "claim_by_time", b"claim_by_time", "contract_version", b"contract_version", "measured", b"measured", "name", b"name", "objective", b"objective", "projected", b"projected", "state", b"state", "tier", b"tier", "trace", b"trace", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2384,8 +2450,67 @@ class MaintenanceWindow(_message.Message):
 Global___MaintenanceWindow: _TypeAlias = MaintenanceWindow  # noqa: Y015
 
 @_typing.final
+class HealthIndicator(_message.Message):
+    """One figure of a component beside what it usually is. Figures are of five minutes each; the baseline is the
+    median of those of the last seven days, so far as there is data, and the deviation their median distance
+    from it: a short outage moves neither.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
+    DEVIATION_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Which figure, such as `collector.points.acknowledged`."""
+    measure: Global___HealthMeasure.ValueType
+    """What it measures, which says also its unit."""
+    current: _builtins.int
+    """Now: of the last complete five minutes."""
+    baseline: _builtins.int
+    """The median of the figures before; 0 while `samples` is 0."""
+    deviation: _builtins.int
+    """The median absolute deviation of the figures before from `baseline`."""
+    limit: _builtins.int
+    """From here on it is degraded: above it, or below it for throughput. 0 when there is no baseline yet."""
+    samples: _builtins.int
+    """How many figures the baseline is made of. Below 12 (an hour) nothing is judged by it."""
+    state: Global___ComponentState.ValueType
+    """How it is."""
+    reason: _builtins.str
+    """Why it is not healthy, with both numbers, for people; empty when it is."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        measure: Global___HealthMeasure.ValueType = ...,
+        current: _builtins.int = ...,
+        baseline: _builtins.int = ...,
+        deviation: _builtins.int = ...,
+        limit: _builtins.int = ...,
+        samples: _builtins.int = ...,
+        state: Global___ComponentState.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline", b"baseline", "current", b"current", "deviation", b"deviation", "limit", b"limit", "measure", b"measure", "name", b"name", "reason", b"reason", "samples", b"samples", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HealthIndicator: _TypeAlias = HealthIndicator  # noqa: Y015
+
+@_typing.final
 class ComponentHealth(_message.Message):
-    """One part of threenines."""
+    """One part of threenines. For example
+    `{component: "clickhouse", state: DEGRADED, message: "database time 41 ms, usually 9 ms", ...}`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2394,10 +2519,11 @@ class ComponentHealth(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     PROBE_TIME_FIELD_NUMBER: _builtins.int
     LAG_FIELD_NUMBER: _builtins.int
+    INDICATORS_FIELD_NUMBER: _builtins.int
     component: _builtins.str
     """Its name, such as `clickhouse` or `collector`."""
     state: Global___ComponentState.ValueType
-    """How it is."""
+    """How it is: the worst of whether it answers, and of its indicators."""
     message: _builtins.str
     """Why it is not healthy, for people; empty when it is."""
     @_builtins.property
@@ -2408,6 +2534,10 @@ class ComponentHealth(_message.Message):
     def lag(self) -> _duration_pb2.Duration:
         """How far it is behind; absent where that means nothing."""
 
+    @_builtins.property
+    def indicators(self) -> _containers.RepeatedCompositeFieldContainer[Global___HealthIndicator]:
+        """What was measured, ordered by name."""
+
     def __init__(
         self,
         *,
@@ -2416,10 +2546,11 @@ class ComponentHealth(_message.Message):
         message: _builtins.str = ...,
         probe_time: _timestamp_pb2.Timestamp | None = ...,
         lag: _duration_pb2.Duration | None = ...,
+        indicators: _abc.Iterable[Global___HealthIndicator] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lag", b"lag", "probe_time", b"probe_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["component", b"component", "lag", b"lag", "message", b"message", "probe_time", b"probe_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["component", b"component", "indicators", b"indicators", "lag", b"lag", "message", b"message", "probe_time", b"probe_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -407,12 +407,12 @@ class ListDowntimeRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the previous page; all other fields must be the same as there."""
     objective: _builtins.str
-    """Only this objective; empty means all of the tenant."""
+    """Only this objective, `tenants/{tenant}/objectives/{contract}/{objective}`; empty means all in force."""
     include_degraded: _builtins.bool
     """Also stretches that are only degraded."""
     @_builtins.property
     def window(self) -> _sla_pb2.Window:
-        """The window; absent means the last 30 days."""
+        """The window, for each objective up to its own watermark; absent means the last 30 days."""
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:

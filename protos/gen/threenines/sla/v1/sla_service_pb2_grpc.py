@@ -177,7 +177,10 @@ class SlaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchSlaStatus(self, request, context):
-        """Sends the status at once and then whenever a figure changes, until the client leaves.
+        """Sends the status at once and then whenever a figure changes, until the client leaves. A slow client gets
+        the newest status and none of those in between. Ends with UNAVAILABLE when the server stops, and with
+        UNAUTHENTICATED or PERMISSION_DENIED as soon as the credential is not good any more. Example:
+        `{"name": "tenants/acme/slaStatus", "min_interval": "5s"}`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,7 +194,8 @@ class SlaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDowntime(self, request, context):
-        """Stretches of time down or degraded, newest first.
+        """Stretches of time down or degraded, newest first. Example:
+        `{"parent": "tenants/acme", "window": {"calendar": {"period": "CALENDAR_PERIOD_MONTH"}}}`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,7 +223,8 @@ class SlaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CalculateSlaCredits(self, request, context):
-        """What missed promises cost in one period. Computes, and stores nothing.
+        """What missed promises cost in one period. Computes, and stores nothing. Example:
+        `{"contract": "tenants/acme/contracts/gold"}` for the last complete period.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -286,7 +291,8 @@ class SlaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPlatformHealth(self, request, context):
-        """How threenines itself is. Any role.
+        """How threenines itself is: response time, error rate, throughput and database performance beside what
+        they usually are. For ADMIN and OPERATOR of the platform. Example: `{}`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,11 +47,17 @@ class SlaServiceStub:
     BatchGetSlaStatus: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.BatchGetSlaStatusRequest, _sla_service_pb2.BatchGetSlaStatusResponse]
     """All objectives of several tenants, all or none."""
     WatchSlaStatus: _grpc.UnaryStreamMultiCallable[_sla_service_pb2.WatchSlaStatusRequest, _sla_service_pb2.WatchSlaStatusResponse]
-    """Sends the status at once and then whenever a figure changes, until the client leaves."""
+    """Sends the status at once and then whenever a figure changes, until the client leaves. A slow client gets
+    the newest status and none of those in between. Ends with UNAVAILABLE when the server stops, and with
+    UNAUTHENTICATED or PERMISSION_DENIED as soon as the credential is not good any more. Example:
+    `{"name": "tenants/acme/slaStatus", "min_interval": "5s"}`.
+    """
     QuerySlices: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.QuerySlicesRequest, _sla_service_pb2.QuerySlicesResponse]
     """The slices of one objective, ordered by start."""
     ListDowntime: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListDowntimeRequest, _sla_service_pb2.ListDowntimeResponse]
-    """Stretches of time down or degraded, newest first."""
+    """Stretches of time down or degraded, newest first. Example:
+    `{"parent": "tenants/acme", "window": {"calendar": {"period": "CALENDAR_PERIOD_MONTH"}}}`.
+    """
     ListContracts: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListContractsRequest, _sla_service_pb2.ListContractsResponse]
     """Contracts of a tenant, ordered by name, then effective date; by default the version in effect of each."""
     GetContract: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GetContractRequest, _sla_pb2.Contract]
@@ -59,7 +65,9 @@ class SlaServiceStub:
     ListObjectives: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListObjectivesRequest, _sla_service_pb2.ListObjectivesResponse]
     """Objectives of a tenant, ordered by name."""
     CalculateSlaCredits: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.CalculateSlaCreditsRequest, _sla_service_pb2.CalculateSlaCreditsResponse]
-    """What missed promises cost in one period. Computes, and stores nothing."""
+    """What missed promises cost in one period. Computes, and stores nothing. Example:
+    `{"contract": "tenants/acme/contracts/gold"}` for the last complete period.
+    """
     GenerateSlaReport: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GenerateSlaReportRequest, _sla_pb2.SlaReport]
     """Starts a report and returns it, still GENERATING. Needs OPERATOR of the tenant, or ADMIN.
 
@@ -82,7 +90,9 @@ class SlaServiceStub:
     ListMaintenanceWindows: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.ListMaintenanceWindowsRequest, _sla_service_pb2.ListMaintenanceWindowsResponse]
     """Maintenance of a tenant, newest first."""
     GetPlatformHealth: _grpc.UnaryUnaryMultiCallable[_sla_service_pb2.GetPlatformHealthRequest, _sla_service_pb2.GetPlatformHealthResponse]
-    """How threenines itself is. Any role."""
+    """How threenines itself is: response time, error rate, throughput and database performance beside what
+    they usually are. For ADMIN and OPERATOR of the platform. Example: `{}`.
+    """
 
 @_typing.type_check_only
 class SlaServiceAsyncStub(SlaServiceStub):
@@ -102,11 +112,17 @@ class SlaServiceAsyncStub(SlaServiceStub):
     BatchGetSlaStatus: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.BatchGetSlaStatusRequest, _sla_service_pb2.BatchGetSlaStatusResponse]  # type: ignore[assignment]
     """All objectives of several tenants, all or none."""
     WatchSlaStatus: _aio.UnaryStreamMultiCallable[_sla_service_pb2.WatchSlaStatusRequest, _sla_service_pb2.WatchSlaStatusResponse]  # type: ignore[assignment]
-    """Sends the status at once and then whenever a figure changes, until the client leaves."""
+    """Sends the status at once and then whenever a figure changes, until the client leaves. A slow client gets
+    the newest status and none of those in between. Ends with UNAVAILABLE when the server stops, and with
+    UNAUTHENTICATED or PERMISSION_DENIED as soon as the credential is not good any more. Example:
+    `{"name": "tenants/acme/slaStatus", "min_interval": "5s"}`.
+    """
     QuerySlices: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.QuerySlicesRequest, _sla_service_pb2.QuerySlicesResponse]  # type: ignore[assignment]
     """The slices of one objective, ordered by start."""
     ListDowntime: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListDowntimeRequest, _sla_service_pb2.ListDowntimeResponse]  # type: ignore[assignment]
-    """Stretches of time down or degraded, newest first."""
+    """Stretches of time down or degraded, newest first. Example:
+    `{"parent": "tenants/acme", "window": {"calendar": {"period": "CALENDAR_PERIOD_MONTH"}}}`.
+    """
     ListContracts: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListContractsRequest, _sla_service_pb2.ListContractsResponse]  # type: ignore[assignment]
     """Contracts of a tenant, ordered by name, then effective date; by default the version in effect of each."""
     GetContract: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetContractRequest, _sla_pb2.Contract]  # type: ignore[assignment]
@@ -114,7 +130,9 @@ class SlaServiceAsyncStub(SlaServiceStub):
     ListObjectives: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListObjectivesRequest, _sla_service_pb2.ListObjectivesResponse]  # type: ignore[assignment]
     """Objectives of a tenant, ordered by name."""
     CalculateSlaCredits: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.CalculateSlaCreditsRequest, _sla_service_pb2.CalculateSlaCreditsResponse]  # type: ignore[assignment]
-    """What missed promises cost in one period. Computes, and stores nothing."""
+    """What missed promises cost in one period. Computes, and stores nothing. Example:
+    `{"contract": "tenants/acme/contracts/gold"}` for the last complete period.
+    """
     GenerateSlaReport: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GenerateSlaReportRequest, _sla_pb2.SlaReport]  # type: ignore[assignment]
     """Starts a report and returns it, still GENERATING. Needs OPERATOR of the tenant, or ADMIN.
 
@@ -137,7 +155,9 @@ class SlaServiceAsyncStub(SlaServiceStub):
     ListMaintenanceWindows: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.ListMaintenanceWindowsRequest, _sla_service_pb2.ListMaintenanceWindowsResponse]  # type: ignore[assignment]
     """Maintenance of a tenant, newest first."""
     GetPlatformHealth: _aio.UnaryUnaryMultiCallable[_sla_service_pb2.GetPlatformHealthRequest, _sla_service_pb2.GetPlatformHealthResponse]  # type: ignore[assignment]
-    """How threenines itself is. Any role."""
+    """How threenines itself is: response time, error rate, throughput and database performance beside what
+    they usually are. For ADMIN and OPERATOR of the platform. Example: `{}`.
+    """
 
 class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
     """SLA figures per tenant. An empty `parent` (or tenant `name`) stands for the tenant of the caller's
@@ -184,7 +204,11 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_service_pb2.WatchSlaStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_sla_service_pb2.WatchSlaStatusResponse], _abc.AsyncIterator[_sla_service_pb2.WatchSlaStatusResponse]]:
-        """Sends the status at once and then whenever a figure changes, until the client leaves."""
+        """Sends the status at once and then whenever a figure changes, until the client leaves. A slow client gets
+        the newest status and none of those in between. Ends with UNAVAILABLE when the server stops, and with
+        UNAUTHENTICATED or PERMISSION_DENIED as soon as the credential is not good any more. Example:
+        `{"name": "tenants/acme/slaStatus", "min_interval": "5s"}`.
+        """
 
     @_abc_1.abstractmethod
     def QuerySlices(
@@ -200,7 +224,9 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_service_pb2.ListDowntimeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sla_service_pb2.ListDowntimeResponse, _abc.Awaitable[_sla_service_pb2.ListDowntimeResponse]]:
-        """Stretches of time down or degraded, newest first."""
+        """Stretches of time down or degraded, newest first. Example:
+        `{"parent": "tenants/acme", "window": {"calendar": {"period": "CALENDAR_PERIOD_MONTH"}}}`.
+        """
 
     @_abc_1.abstractmethod
     def ListContracts(
@@ -232,7 +258,9 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_service_pb2.CalculateSlaCreditsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sla_service_pb2.CalculateSlaCreditsResponse, _abc.Awaitable[_sla_service_pb2.CalculateSlaCreditsResponse]]:
-        """What missed promises cost in one period. Computes, and stores nothing."""
+        """What missed promises cost in one period. Computes, and stores nothing. Example:
+        `{"contract": "tenants/acme/contracts/gold"}` for the last complete period.
+        """
 
     @_abc_1.abstractmethod
     def GenerateSlaReport(
@@ -309,6 +337,8 @@ class SlaServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sla_service_pb2.GetPlatformHealthRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sla_service_pb2.GetPlatformHealthResponse, _abc.Awaitable[_sla_service_pb2.GetPlatformHealthResponse]]:
-        """How threenines itself is. Any role."""
+        """How threenines itself is: response time, error rate, throughput and database performance beside what
+        they usually are. For ADMIN and OPERATOR of the platform. Example: `{}`.
+        """
 
 def add_SlaServiceServicer_to_server(servicer: SlaServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
