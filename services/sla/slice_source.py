@@ -7,7 +7,7 @@ only, so another way is another source. What a source says depends on the points
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.sla.model import Ints, Objective, PointKind, Series, Slice
 from services.sla.ports import PointReader
@@ -15,8 +15,19 @@ from services.sla.slice_compute import Grid, compute
 from services.sla.slice_coverage import LOOKBACK_MS, Covered, covered, reports_of
 from services.sla.slice_rows import Increments, in_order, increments_of, matches
 
-Feed = tuple[str, str]
-"""Tenant and metric whose points make slices; any other metric of the tenant may be its heartbeat."""
+
+class Feed(NamedTuple):
+    """Points that make slices: of which tenant and metric, and by which way of measuring they are read.
+
+    Any other metric of the tenant may be the heartbeat of its senders.
+    """
+
+    tenant: str
+    metric: str
+    way: str
+
+
+REQUESTS = "requests"
 
 
 class Loaded(Protocol):
@@ -103,11 +114,11 @@ class RequestSource:
 
     def __init__(self, reader: PointReader) -> None:
         self._reader = reader
-        self._series: dict[Feed, dict[int, Series]] = {}
+        self._series: dict[tuple[str, str], dict[int, Series]] = {}
 
     def feed(self, objective: Objective) -> Feed:
         """See `Source.feed`."""
-        return objective.tenant, objective.metric
+        return Feed(objective.tenant, objective.metric, REQUESTS)
 
     async def extent(self, objective: Objective) -> tuple[int, int] | None:
         """See `Source.extent`."""
@@ -117,7 +128,7 @@ class RequestSource:
         self, objectives: Sequence[Objective], low_ms: int, high_ms: int, *, rows: bool = True
     ) -> Loaded:
         """See `Source.load`."""
-        tenant, metric = self.feed(objectives[0])
+        tenant, metric, _ = self.feed(objectives[0])
         exports = await self._reader.exports(tenant, metric, low_ms=low_ms - LOOKBACK_MS, high_ms=high_ms)
         beats = await self._reader.heartbeats(tenant, metric, low_ms=low_ms - LOOKBACK_MS, high_ms=high_ms)
         series = await self._known_series(tenant, metric, set(exports.series.tolist()))
