@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 
 from services.sla.reports.scene import Box, Label, Line, Pattern, Scene
+from services.sla.reports.wording import shown
 
 
 def svg_text(scene: Scene, prefix: str) -> str:
@@ -16,12 +17,13 @@ def svg_text(scene: Scene, prefix: str) -> str:
 
 def _parts(scene: Scene, prefix: str) -> Iterator[str]:
     yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_number(scene.width)} {_number(scene.height)}"'
+        '<svg xmlns="http://www.w3.org/2000/svg"'
+        f' viewBox="0 0 {_number(scene.width)} {_number(scene.height)}"'
         f' role="img" aria-labelledby="{prefix}-t {prefix}-d">'
         f'<title id="{prefix}-t">{_text(scene.title)}</title>'
         f'<desc id="{prefix}-d">{_text(scene.description)}</desc>'
     )
-    patterns = {
+    patterns: dict[tuple[Pattern, str], str] = {
         (shape.pattern, shape.ink): f"{prefix}-{shape.pattern}-{shape.ink[1:]}"
         for shape in scene.shapes
         if isinstance(shape, Box) and shape.pattern is not Pattern.PLAIN
@@ -92,5 +94,4 @@ def _number(value: float) -> str:
 
 
 def _text(text: str) -> str:
-    # What XML cannot hold, escaped or not, is shown as such.
-    return escape("".join(c if c >= " " or c in "\t\n" else "\ufffd" for c in text))
+    return escape(shown(text))

@@ -18,6 +18,7 @@ NARROW = "\u202f"
 NONE = "\u2013"
 """Where there is no value."""
 
+_SPACES = f" {NARROW}\u00a0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND_NS = 10**9
 _MONTHS = (
@@ -30,6 +31,16 @@ _VERDICTS = {
     "INDETERMINATE": ("Not decidable", "unsure"),
     "NO_DATA": ("No data", "none"),
 }
+
+
+def shown(text: str) -> str:
+    """Text from outside as it may stand in a document: what has no glyph or turns the text around is marked.
+
+    Without this a name could show a figure backwards, or hold what XML and PDF cannot.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in _SPACES else "\ufffd" for c in text)
 
 
 def verdict_text(verdict: str, *, running: bool = False) -> str:
