@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS sla_report_deliveries
     outcome LowCardinality(String),
     status_code UInt16,
     error String,
-    next_at DateTime64(3, 'UTC')
+    meta String CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYear(at)
