@@ -121,6 +121,12 @@ class Objective:
         return self.kind in (ObjectiveKind.AVAILABILITY, ObjectiveKind.LATENCY) and self.signal is None
 
     @property
+    def has_slices(self) -> bool:
+        """Whether there are slices of it; of incidents and composites there are none."""
+        kinds = (ObjectiveKind.AVAILABILITY, ObjectiveKind.LATENCY, ObjectiveKind.DATA_AVAILABILITY)
+        return self.kind in kinds
+
+    @property
     def key(self) -> str:
         """Name inside the tenant, as streams and tables have it: `<contract>/<objective>`."""
         return f"{self.contract}/{self.name}"

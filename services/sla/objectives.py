@@ -43,6 +43,10 @@ class Catalogue:
         """Those in force now whose slices come from request histograms."""
         return [one for one in self.objectives() if one.from_requests]
 
+    def sliced_versions(self) -> list[Objective]:
+        """Every version of what has slices: of one key several, in order of time."""
+        return [one for each in self.versions() for one in each.objectives if one.has_slices]
+
     def timeline(self, tenant: str, key: str) -> tuple[Objective, ...]:
         """An objective in each version that has it, in order of time: [from_ms, until_ms) never overlap.
 

@@ -24,15 +24,6 @@ from services.sla.slice_stored_source import StoredSource
 _NO_EXPORTS = Exports(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
-def is_sliced(objective: Objective) -> bool:
-    """Whether the objective has slices; of incidents and composites there are none."""
-    return objective.kind in (
-        ObjectiveKind.AVAILABILITY,
-        ObjectiveKind.LATENCY,
-        ObjectiveKind.DATA_AVAILABILITY,
-    )
-
-
 class Sources:
     """`Source` of every objective that has slices."""
 
@@ -236,4 +227,4 @@ def _since(cover: Covered, began_ms: int | None) -> Covered:
     return Covered(cover.sender[keep], start, cover.ts[keep], cover.interval[keep])
 
 
-__all__ = ["HeartbeatSource", "ProbeSource", "Sources", "is_sliced"]
+__all__ = ["HeartbeatSource", "ProbeSource", "Sources"]

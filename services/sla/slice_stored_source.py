@@ -1,4 +1,4 @@
-"""The source of slices that reads what the collector counts about itself. What follows is in `slice_stored`."""
+"""The source of slices that reads what the collector counts of itself; what follows is in `slice_stored`."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
