@@ -48,8 +48,8 @@ _HOW = (
     " time that has data; below the agreed floor budgets freeze.",
     "Calendar periods run from local midnight to local midnight, so days and months with a change of the clock"
     " are as long as they really were.",
-    "The files of this report (HTML, PDF, CSV) are made from its canonical JSON (RFC 8785) alone. The content"
-    " hash is the SHA-256 of that JSON; made again from the stored content, every file has the same bytes.",
+    "The files of this report (HTML, PDF, CSV) are made from its canonical JSON (RFC 8785) alone. The"
+    " content hash is the SHA-256 of that JSON; made again from the stored content, each file has the same bytes.",
 )
 
 
