@@ -43,10 +43,20 @@ CounterName = Literal[
     "collector.rows.inserted",
     # slices published, provisional and sealed ones; tenant, sealed
     "sla.slices.published",
+    # sums of hours published; tenant
+    "sla.hours.published",
+    # times that an objective could not be computed, because of a defect; tenant
+    "sla.objectives.failed",
     # slices whose revision went up because of late data; tenant
     "sla.slices.reopened",
     # figures served; rpc
     "sla.figures.served",
+    # figures found instead of computed; where (process or cache)
+    "sla.cache.hits",
+    # figures computed because they were nowhere; none
+    "sla.cache.misses",
+    # questions to the figure cache without a usable answer; reason
+    "sla.cache.errors",
     # evaluations of a rule; tenant
     "alerting.evaluations",
     # evaluations that failed; tenant, reason
@@ -84,6 +94,10 @@ GaugeName = Literal[
     "collector.series.active",
     # APPLIED records not yet sliced; none
     "sla.applied.lag",
+    # seconds of the past that are still to be filled in or computed again; tenant, objective
+    "sla.backfill.remaining",
+    # objectives that a defect keeps from being computed; none
+    "sla.objectives.failing",
     # SLICES records not yet evaluated; none
     "alerting.slices.lag",
     # notifications waiting; none
@@ -95,6 +109,10 @@ GaugeName = Literal[
 ]
 
 HistogramName = Literal[
+    # seconds from a unary call's arrival to its answer; method, code
+    "common.rpc.duration",
+    # seconds of a statement of ClickHouse; kind (read, insert, command), outcome (ok, failed)
+    "common.clickhouse.duration",
     # seconds from the first byte to the answer; outcome
     "collector.export.duration",
     # seconds for one batch, read to published; none

@@ -158,6 +158,7 @@ class MemorySliceStore:
 
     async def heads(self, tenants: Sequence[str]) -> dict[tuple[str, str], Head]:
         """See `SliceStore.heads`."""
+        self._check()
         found: dict[tuple[str, str], Head] = {}
         for (tenant, objective), held in self._held.items():
             span = await self.span(tenant, objective)

@@ -1,17 +1,18 @@
 """The use cases behind SlaService: who may ask, which window, which slices, which figures.
 
-Everything is computed from the current slices as ClickHouse has them; nothing here writes.
+Everything follows from the current slices as ClickHouse has them; nothing here writes to it. What was
+computed once is kept under a key that says everything it follows from (`kept_figures.py`).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
 
 from services.common.auth import PLATFORM_TENANT, Role, current_principal, require_tenant
 from services.common.clock import Clock
 from services.common.errors import ResourceExhausted
+from services.common.telemetry import Counters
 from services.sla.errors import (
     BadName,
     BadWindow,
@@ -20,37 +21,21 @@ from services.sla.errors import (
     ObjectiveNotFound,
     WrongObjectiveType,
 )
-from services.sla.figures import latency_of, uptime_of
-from services.sla.figures_model import Latency, Uptime
+from services.sla.figures_burn import default_windows_ms
+from services.sla.figures_model import Figures, Latency, Uptime, WindowFigures
+from services.sla.figures_source import FigureSource, Question
+from services.sla.incidents.ports import IncidentStore
+from services.sla.kept_figures import KeptFigures
 from services.sla.model import Contract, Objective, ObjectiveKind, Revision, Verdict
 from services.sla.paging import Page, PageRequest, page_of
 from services.sla.ports import SliceStore
+from services.sla.questions import Asked, Contracts, Questions
 from services.sla.verdict import worst
-from services.sla.windows import Window, WindowRequest, resolve
 
 _READERS = (Role.READER, Role.AUDITOR, Role.OPERATOR)
 _MOST_TENANTS = 1000
+_SHARES = (ObjectiveKind.AVAILABILITY, ObjectiveKind.DATA_AVAILABILITY, ObjectiveKind.COMPOSITE)
 _HOUR_MS = 3_600_000
-
-
-class Contracts(Protocol):
-    """The contracts that are applied."""
-
-    def contracts(self, tenant: str | None = None) -> list[Contract]:
-        """The versions in force, in order of tenant and name; of one tenant when it is given."""
-        ...
-
-    def versions(self, tenant: str | None = None) -> list[Contract]:
-        """Every version, in order of tenant, name and effective date; of one tenant when it is given."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What every question about figures says: None stands for the objective's own window, and for now."""
-
-    window: WindowRequest | None = None
-    as_of_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +44,7 @@ class ObjectiveStatus:
 
     objective: Objective
     first_data_ms: int | None
-    figures: Uptime | Latency | None
+    figures: Figures | None
     absent_reason: str = ""
 
     @property
@@ -106,45 +91,64 @@ class SlaFigures:
     """Answers questions about SLA figures for the caller of the current RPC.
 
     Every method raises PermissionDenied for another tenant's names and Unavailable while ClickHouse is away.
+
+    Args:
+        contracts: what is promised.
+        slices: the measurements.
+        clock: for when an answer was computed, and for incidents that are still open.
+        incidents: None: incident objectives have no incidents.
+        kept: figures that were computed before; None: of this process only.
+        burn_windows: lengths of an objective's burn windows, ms; None: derived from its period.
     """
 
-    def __init__(self, *, contracts: Contracts, slices: SliceStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        contracts: Contracts,
+        slices: SliceStore,
+        clock: Clock,
+        incidents: IncidentStore | None = None,
+        kept: KeptFigures | None = None,
+        burn_windows: Callable[[Objective], tuple[int, ...]] = default_windows_ms,
+    ) -> None:
         self._contracts = contracts
         self._slices = slices
         self._clock = clock
+        self._questions = Questions(
+            contracts=contracts, slices=slices, clock=clock, burn_windows=burn_windows
+        )
+        self._source = FigureSource(slices, incidents)
+        self._kept = KeptFigures(clock, Counters()) if kept is None else kept
 
     async def uptime(self, tenant: str, key: str, asked: Asked) -> Uptime:
-        """Availability of one objective.
+        """Availability of one objective, data availability, or a composite.
 
         Raises:
             ObjectiveNotFound, WrongObjectiveType, BadWindow, ObjectiveHasNoData.
         """
-        objective = self._objective(tenant, key, ObjectiveKind.AVAILABILITY)
-        where = await self._window(objective, asked)
-        columns = await self._slices.columns(
-            tenant, key, low_ms=where.start_ms, high_ms=where.data_end_ms, as_of_ms=asked.as_of_ms
-        )
-        return await asyncio.to_thread(uptime_of, objective, columns, where)
+        figures = await self._figures(self._objective(tenant, key, *_SHARES), asked)
+        assert isinstance(figures, Uptime)
+        return figures
 
     async def latency(self, tenant: str, key: str, asked: Asked, quantile: Fraction | None = None) -> Latency:
         """A latency quantile of one objective; None means its own. Errors as `uptime`."""
         objective = self._objective(tenant, key, ObjectiveKind.LATENCY)
         if quantile is not None and not 0 < quantile < 1:
             raise BadWindow("must be above 0 and below 1", field="quantile", reason="BAD_QUANTILE")
-        where = await self._window(objective, asked)
-        columns = await self._slices.columns(
-            tenant, key, low_ms=where.start_ms, high_ms=where.data_end_ms, as_of_ms=asked.as_of_ms
-        )
-        return await asyncio.to_thread(latency_of, objective, columns, where, quantile)
+        figures = await self._figures(objective, asked, quantile)
+        assert isinstance(figures, Latency)
+        return figures
+
+    async def window_figures(self, tenant: str, key: str, asked: Asked) -> WindowFigures:
+        """All about one objective in a window, local days and downtimes as well. Errors as `uptime`."""
+        objective = self._objective(tenant, key)
+        return await self._source.window(await self._questions.of(objective, asked))
 
     async def status(self, tenant: str | None, asked: Asked) -> Status:
         """All objectives of a tenant; None means the caller's."""
         tenant = allowed_tenant(tenant)
-        found = [
-            await self._objective_status(objective, asked)
-            for contract in self._contracts.contracts(tenant)
-            for objective in contract.objectives
-        ]
+        objectives = [one for contract in self._contracts.contracts(tenant) for one in contract.objectives]
+        found = await asyncio.gather(*(self._objective_status(one, asked) for one in objectives))
         ends = [one.figures.used.window.data_end_ms for one in found if one.figures is not None]
         return Status(
             tenant=tenant,
@@ -170,7 +174,8 @@ class SlaFigures:
         if len(names) > _MOST_TENANTS:
             raise ResourceExhausted(f"more than {_MOST_TENANTS} tenants", reason="TOO_MANY_TENANTS")
         allowed = [allowed_tenant(one) for one in names]
-        return [await self.status(one, asked) for one in allowed]
+        # Their heads are read together, and the source bounds how many are computed at once.
+        return list(await asyncio.gather(*(self.status(one, asked) for one in allowed)))
 
     async def slices(self, tenant: str, key: str, query: SliceQuery, page: PageRequest) -> SlicePage:
         """Slices of one objective, ordered by start."""
@@ -237,41 +242,38 @@ class SlaFigures:
         return page_of(sorted(found, key=lambda one: one.key), page)
 
     async def _objective_status(self, objective: Objective, asked: Asked) -> ObjectiveStatus:
-        span = await self._slices.span(objective.tenant, objective.key, as_of_ms=asked.as_of_ms)
-        if span is None:
-            return ObjectiveStatus(objective, None, None, ObjectiveHasNoData.default_reason)
-        figures: Uptime | Latency
-        if objective.kind is ObjectiveKind.AVAILABILITY:
-            figures = await self.uptime(objective.tenant, objective.key, asked)
-        else:
-            figures = await self.latency(objective.tenant, objective.key, asked)
-        return ObjectiveStatus(objective, span[0], figures)
+        try:
+            question = await self._questions.of(objective, asked)
+        except ObjectiveHasNoData as err:
+            return ObjectiveStatus(objective, None, None, err.reason)
+        first_ms = question.head.first_ms if question.head.database else None
+        return ObjectiveStatus(objective, first_ms, await self._answer(question))
 
-    def _objective(self, tenant: str, key: str, kind: ObjectiveKind | None = None) -> Objective:
+    async def _figures(self, objective: Objective, asked: Asked, quantile: Fraction | None = None) -> Figures:
+        return await self._answer(await self._questions.of(objective, asked, quantile))
+
+    async def _answer(self, question: Question) -> Figures:
+        if question.objective.kind is ObjectiveKind.INCIDENT_RESOLUTION:
+            return (await self._source.incidents(question))[0]
+        if question.as_of_ms is not None:
+            # What was known then is asked rarely, and its head says nothing of it.
+            return await self._source.figures(question)
+        return await self._kept.get(
+            self._questions.key(question),
+            {one.contract_version: one for one in (*question.timeline, question.objective)},
+            lambda: self._source.figures(question),
+        )
+
+    def _objective(self, tenant: str, key: str, *kinds: ObjectiveKind) -> Objective:
         allowed_tenant(tenant)
         for contract in self._contracts.contracts(tenant):
             for objective in contract.objectives:
                 if objective.key != key:
                     continue
-                if kind is not None and objective.kind is not kind:
+                if kinds and objective.kind not in kinds:
                     raise WrongObjectiveType(f"{key} is a {objective.kind} objective", field="objective")
                 return objective
         raise ObjectiveNotFound(f"tenant {tenant} has no objective {key}")
-
-    async def _window(self, objective: Objective, asked: Asked) -> Window:
-        span = await self._slices.span(objective.tenant, objective.key, as_of_ms=asked.as_of_ms)
-        if span is None:
-            raise ObjectiveHasNoData(
-                f"nothing has been computed for {objective.key} yet",
-                next_step=f"Send {objective.metric} over OTLP with a token of {objective.tenant}.",
-            )
-        # Until a first slice is sealed there is only the provisional one to show.
-        return resolve(
-            asked.window or objective.window,
-            anchor_ms=span[2] or span[1],
-            slice_ms=objective.slice_ms,
-            zone=objective.time_zone,
-        )
 
 
 def allowed_tenant(tenant: str | None) -> str:
@@ -288,4 +290,4 @@ def allowed_tenant(tenant: str | None) -> str:
     return tenant
 
 
-__all__ = ["Asked", "ObjectiveStatus", "SlaFigures", "SlicePage", "SliceQuery", "Status"]
+__all__ = ["Asked", "Contracts", "ObjectiveStatus", "SlaFigures", "SlicePage", "SliceQuery", "Status"]

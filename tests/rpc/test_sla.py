@@ -70,6 +70,9 @@ class Contracts:
     def versions(self, tenant: str | None = None) -> list[Contract]:
         return [one for one in self._contracts if tenant is None or one.tenant == tenant]
 
+    def timeline(self, tenant: str, key: str) -> tuple[Objective, ...]:
+        return ()
+
 
 @dataclass
 class Service:
@@ -165,7 +168,15 @@ async def test_uptime_of_a_window(service: Service) -> None:
     assert not uptime.window.provisional
     assert uptime.window.data_revision == 41
     assert (uptime.budget.total_count, uptime.budget.consumed_count) == (1, 1)
-    assert [rate.window.seconds for rate in uptime.burn_rates] == [300, 3600]
+    assert [rate.window.seconds for rate in uptime.burn_rates] == [
+        300,
+        1800,
+        3600,
+        7200,
+        21600,
+        86400,
+        259200,
+    ]
 
 
 async def test_latency_of_a_window(service: Service) -> None:

@@ -41,6 +41,9 @@ class Contracts:
     def contracts(self, tenant: str | None = None) -> list[Contract]:
         return [self._one(name) for name in ("acme", "umbra") if tenant in (None, name)]
 
+    def timeline(self, tenant: str, key: str) -> tuple[Objective, ...]:
+        return ()
+
     def _one(self, tenant: str) -> Contract:
         objective = Objective(
             tenant, "gold", "requests", ObjectiveKind.AVAILABILITY, Fraction(999, 1000), 30 * DAY, "m"

@@ -1,0 +1,189 @@
+"""A composite objective over a window, from the slices of its children. Pure.
+
+Children come as sets of time in nanoseconds. Where a slice is down for a part of itself only, that part is
+taken to be its beginning, missing data follows, maintenance is its end: the same for every child.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from services.sla.columns import part_of
+from services.sla.composite import ChildTimes, CompositeFigures, composite_of, verdict_of
+from services.sla.figures_budget import projection_of
+from services.sla.figures_model import Segment, TermsVerdict, UsedWindow
+from services.sla.figures_model import Uptime as Figures
+from services.sla.figures_segments import Terms
+from services.sla.kernels import intervals
+from services.sla.methods.measure import Measured
+from services.sla.methods.model import RequestRatio, Uptime
+from services.sla.model import (
+    NS_PER_MS,
+    CompositeMode,
+    CompositeTerms,
+    Ints,
+    NoData,
+    Objective,
+    SliceColumns,
+)
+from services.sla.verdict import Budget, Times, displayed_percent, judge_share, worst
+from services.sla.windows import Window
+
+_DOWN, _EXCLUDED, _NO_DATA, _NOT_STARTED = 2, 3, 4, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One child with its slices of the window, opened at least where anything but up happened.
+
+    segments: its own figures by version, whose methods say when it was down.
+    """
+
+    name: str
+    columns: SliceColumns
+    first_ms: int
+    segments: tuple[Segment, ...]
+
+
+def child_times(child: Child, where: Window) -> ChildTimes:
+    """When a child was down, unknown, and of no account, in nanoseconds within [start, data_end)."""
+    low, high = where.start_ms * NS_PER_MS, where.data_end_ms * NS_PER_MS
+    held = part_of(child.columns, where.start_ms, where.data_end_ms)
+    start = held.start_ms * NS_PER_MS
+    end = start + held.length_ms * NS_PER_MS
+    down, missing, excluded, before = (held.durations[k] for k in (_DOWN, _NO_DATA, _EXCLUDED, _NOT_STARTED))
+    out = _set(end - excluded - before, end)
+    unknown = _set(start + down, start + down + missing)
+    whole = intervals.normalise(np.array([low]), np.array([high]))
+    begun = min(max(low, child.first_ms * NS_PER_MS), high)
+    holes = intervals.difference(whole, _set(start, end))
+    out = intervals.union(out, intervals.clip(holes, low, begun))
+    unknown = intervals.union(unknown, intervals.clip(holes, begun, high))
+    broken = intervals.difference(intervals.difference(_broken(child, start, down), out), unknown)
+    return ChildTimes(child.name, intervals.clip(broken, low, high), unknown, out)
+
+
+def composite_uptime(
+    objective: Objective, parts: Sequence[Terms], children: Mapping[str, Child], used: UsedWindow
+) -> Figures:
+    """The composite over a window, each version's terms over its own part; the verdict is the worst.
+
+    Args:
+        objective: terms that stand for the whole.
+        parts: as `figures_segments.split` gives them.
+        children: by name; one that is missing has no data.
+        used: the window.
+    """
+    where = used.window
+    told = [one for one in parts if one.window.start_ms < one.window.data_end_ms]
+    verdicts = [
+        _part(one.objective, _composite(one.objective, children, one.window), one.window) for one in told
+    ]
+    found = _composite(objective, children, where)
+    times = _times(_union_of(objective, children, where))
+    target, share = objective.good_share, found.share
+    bad_ns = found.down if share is None else _floor((1 - share) * (times.covered_ns))
+    own = _part(objective, found, where)
+    judged = worst([one.verdict for one in verdicts] or [own.verdict])
+    rest_ns = (where.end_ms - where.data_end_ms) * NS_PER_MS
+    allowed = 1 - target
+    frozen = found.coverage is not None and found.coverage < objective.coverage_floor
+    lost = Fraction(0) if share is None else 1 - share
+    return Figures(
+        objective=objective,
+        used=used,
+        good=0,
+        total=0,
+        times=times,
+        share=share,
+        displayed=displayed_percent(share, flawless=times.down_ns == 0 and times.no_data_ns == 0),
+        verdict=judged,
+        policy_verdicts=(
+            (NoData.EXCLUDE, judge_share(share, target)),
+            (NoData.COUNT_DOWN, judge_share(found.worst_share, target)),
+            (NoData.COUNT_UP, judge_share(found.best_share, target)),
+        ),
+        budget=Budget(
+            total=0,
+            consumed=0,
+            remaining_ratio=1 - lost / allowed if allowed else Fraction(0),
+            frozen=frozen,
+            any_failure_breaches=not allowed,
+            total_ns=_floor(allowed * times.covered_ns),
+            consumed_ns=bad_ns,
+            period_total_ns=_floor(allowed * (times.covered_ns + rest_ns)) if rest_ns else None,
+        ),
+        burn_rates=(),
+        measured=Measured(
+            share,
+            bad_ns,
+            times.covered_ns,
+            tuple((low // NS_PER_MS, -(-high // NS_PER_MS)) for low, high in found.downtimes),
+            (),
+            found.worst_share,
+            found.best_share,
+        ),
+        projection=projection_of(share, times.covered_ns, where),
+        terms=tuple(verdicts),
+    )
+
+
+def _composite(objective: Objective, children: Mapping[str, Child], where: Window) -> CompositeFigures:
+    terms = objective.composite
+    assert terms is not None
+    return _of(terms, children, where)
+
+
+def _union_of(objective: Objective, children: Mapping[str, Child], where: Window) -> CompositeFigures:
+    """How the window divides: any child down is down, in both modes."""
+    terms = objective.composite
+    assert terms is not None
+    return _of(replace(terms, mode=CompositeMode.INTERVAL_UNION), children, where)
+
+
+def _of(terms: CompositeTerms, children: Mapping[str, Child], where: Window) -> CompositeFigures:
+    times = [child_times(children[name], where) for name in terms.children if name in children]
+    low, high = where.start_ms * NS_PER_MS, where.data_end_ms * NS_PER_MS
+    return composite_of(terms, times, low=low, high=high)
+
+
+def _part(objective: Objective, found: CompositeFigures, where: Window) -> TermsVerdict:
+    return TermsVerdict(
+        objective.contract_version,
+        where.start_ms,
+        where.end_ms,
+        where.data_end_ms,
+        objective.good_share,
+        found.share,
+        verdict_of(found, objective.good_share, floor=objective.coverage_floor),
+    )
+
+
+def _times(found: CompositeFigures) -> Times:
+    up = found.window - found.down - found.no_data - found.excluded
+    return Times(up, 0, found.down, found.excluded, found.no_data, 0)
+
+
+def _broken(child: Child, start: Ints, down: Ints) -> Ints:
+    spans = intervals.normalise(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    by_state = True
+    for one in child.segments:
+        method, figures = one.objective.method, one.figures
+        if not isinstance(method, RequestRatio | Uptime) and isinstance(figures, Figures):
+            by_state = False
+            if figures.measured is not None and figures.measured.downtimes:
+                low, high = (
+                    np.array(side, np.int64) for side in zip(*figures.measured.downtimes, strict=True)
+                )
+                spans = intervals.union(spans, intervals.normalise(low * NS_PER_MS, high * NS_PER_MS))
+    return _set(start, start + down) if by_state else spans
+
+
+def _set(start: Ints, end: Ints) -> Ints:
+    return intervals.normalise(np.array(start), np.array(end))
+
+
+def _floor(exact: Fraction) -> int:
+    return exact.numerator // exact.denominator
