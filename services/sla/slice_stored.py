@@ -28,14 +28,16 @@ LOGGED = "threenines.collector.points.logged"
 STORED = "threenines.collector.points.stored"
 DEAD = "threenines.collector.points.deadlettered"
 UNREAD = "threenines.collector.points.unread"
-METRICS = (ACKNOWLEDGED, LOGGED, STORED, DEAD, UNREAD)
+BALANCED = (ACKNOWLEDGED, LOGGED, UNREAD)
+METRICS = (*BALANCED, STORED, DEAD)
 
-SETTLE_MS = 60_000
+SETTLE_MS = 30_000
 """How much later than its acknowledgement a point is in the log's counts, once the writer has caught up."""
 
 WINDOW_MS = 3_600_000
 """How far back the balance of acknowledged and logged points is looked at."""
 
+_MANY = 2**62
 _NO_BEATS = Heartbeats(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
@@ -88,7 +90,7 @@ def stored_slices(
 
     Args:
         objective: whose slices.
-        counted: each of METRICS, of the objective's tenant, from WINDOW + 2 SETTLE before the grid.
+        counted: each of METRICS, of the objective's tenant; BALANCED from WINDOW + 2 SETTLE before the grid.
         cover: `stored_cover` of them.
         grid, first_ms, excluded: as for `slice_compute.compute`.
     """
@@ -113,9 +115,13 @@ def lost_points(counted: Mapping[str, Counted], *, low_ms: int, high_ms: int) ->
 
     Judged at reports of a writer that has nothing unread. There acknowledged(t - SETTLE) - logged(t) is at
     most the balance that counts always had plus what was lost, because everything acknowledged until then
-    would be logged by now. The balance is at most the least acknowledged(v + SETTLE) - logged(v) of
-    earlier v. Counts of a process that died with reports outstanding shift the balance, so both sides
-    are taken since the last start of any process only. What an earlier report found is not found again.
+    would be logged by now. The balance is at most the least acknowledged(v + SETTLE) - logged(v) of earlier
+    v, and at most what it was before the last start of a process, which has nothing under way. Counts of
+    a process that died with reports outstanding shift the balance, so nothing older is looked at. What an
+    earlier report found is not found again.
+
+    So every loss is found, to the point, where traffic pauses for twice SETTLE within WINDOW, or a process
+    started in it; under traffic that never pauses, what exceeds the traffic of twice SETTLE is.
     """
     acknowledged, logged = counted[ACKNOWLEDGED], counted[LOGGED]
     sent, read = _Trail.of(acknowledged), _Trail.of(logged)
@@ -129,13 +135,16 @@ def lost_points(counted: Mapping[str, Counted], *, low_ms: int, high_ms: int) ->
     judged = np.array([int(one) in caught_up for one in ts.tolist()], np.bool_)
     lost = np.zeros(len(ts), np.int64)
     for i in np.flatnonzero(judged & (ts > low_ms) & (ts <= high_ms)).tolist():
-        born = births[np.searchsorted(births, ts[i], side="right") - 1] if len(births) else 0
-        since = max(int(born), int(ts[i]) - WINDOW_MS)
-        earlier = (ts >= since) & (ts + SETTLE_MS <= ts[i])
+        since = max(int(births[np.searchsorted(births, ts[i], side="right") - 1]), int(ts[i]) - WINDOW_MS)
+        if ts[i] - SETTLE_MS < since:
+            continue
         found = judged & (ts >= since + SETTLE_MS) & (ts < ts[i])
-        if earlier.any() and ts[i] - SETTLE_MS >= since:
-            known = max(int(balance[earlier].min()), int(sure[found].max(initial=-(2**62))))
-            lost[i] = max(0, int(sure[i]) - known)
+        least = balance[(ts >= since) & (ts + SETTLE_MS <= ts[i])].min(initial=_MANY)
+        if since in births:
+            before = np.array((since - 1,), np.int64)
+            least = min(least, (sent.until(before) - read.until(before))[0])
+        known = max(int(least), int(sure[found].max(initial=-_MANY)))
+        lost[i] = max(0, int(sure[i]) - known)
     return ts, lost
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from services.sla.model import Ints, Objective, Slice
 from services.sla.ports import NumberReader
 from services.sla.slice_compute import Grid
-from services.sla.slice_coverage import Covered
+from services.sla.slice_coverage import LOOKBACK_MS, Covered
 from services.sla.slice_numbers import KnownSeries
 from services.sla.slice_source import Feed, Loaded
 from services.sla.slice_stored import (
+    BALANCED,
     METRICS,
     OWN_TENANT,
     SETTLE_MS,
@@ -42,7 +43,7 @@ class _Stored:
         for name, one in self.counted[objective.tenant].items():
             added = one.increments()
             found.append((added.start, added.ts))
-            if name != STORED:
+            if name in BALANCED:
                 # A late report moves the balance that reports up to a window behind it are judged by.
                 last = int(added.ts.max(initial=0))
                 found.append((added.ts, np.minimum(added.ts + _BACK_MS, last)))
@@ -86,8 +87,9 @@ class StoredSource:
         all_counted = {}
         for name in METRICS:
             # Later reports are read as well: those up to a window behind a late one are judged by it.
+            around = _BACK_MS if name in BALANCED else 2 * LOOKBACK_MS
             numbers = await self._reader.numbers(
-                OWN_TENANT, name, low_ms=low_ms - _BACK_MS, high_ms=high_ms + _BACK_MS
+                OWN_TENANT, name, low_ms=low_ms - around, high_ms=high_ms + around
             )
             all_counted[name] = Counted(numbers, await self._known.of(OWN_TENANT, name, numbers))
         return await asyncio.to_thread(self._of_tenants, objectives, all_counted, low_ms, high_ms)

@@ -53,7 +53,7 @@ async def test_the_time_between_two_reports_of_a_probe_has_the_state_of_the_late
 async def test_time_before_the_first_report_of_a_probe_has_no_data():
     slices = await probed((gauge(1), said(1, (5, 1), (10, 1), (20, 1), (30, 1))))
 
-    assert [seconds(one)[:5] for one in slices][0] == (5, 0, 0, 0, 5)
+    assert next(seconds(one)[:5] for one in slices) == (5, 0, 0, 0, 5)
 
 
 async def test_a_probe_that_falls_silent_says_nothing():
