@@ -67,3 +67,27 @@ class MaintenanceWindowExists(AlreadyExists):
     """The id is taken."""
 
     default_reason = "MAINTENANCE_WINDOW_EXISTS"
+
+
+class BadReportRequest(InvalidArgument):
+    """A report that cannot be asked for so; every wrong field is told."""
+
+    default_reason = "BAD_REPORT_REQUEST"
+
+
+class ReportNotFound(NotFound):
+    """No report of that name, or not one that the caller may see."""
+
+    default_reason = "REPORT_NOT_FOUND"
+
+
+class ReportNotIssued(FailedPrecondition):
+    """The report has no content: it is being made, failed, or was cancelled."""
+
+    default_reason = "REPORT_NOT_ISSUED"
+
+
+class ReportIssued(FailedPrecondition):
+    """The report is issued and never changes."""
+
+    default_reason = "REPORT_ISSUED"

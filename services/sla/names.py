@@ -11,6 +11,7 @@ _OBJECTIVE = re.compile(f"^{_TENANT}/objectives/{_ID}/{_ID}$")
 _CONTRACT = re.compile(f"^{_TENANT}/contracts/{_ID}$")
 _STATUS = re.compile(f"^{_TENANT}/slaStatus$")
 _MAINTENANCE = re.compile(f"^{_TENANT}/maintenanceWindows/{_ID}$")
+_REPORT = re.compile(f"^{_TENANT}/reports/{_ID}$")
 _PARENT = re.compile(f"^{_TENANT}$")
 
 
@@ -58,6 +59,17 @@ def maintenance_name(tenant: str, window: str) -> str:
 def parse_maintenance(name: str, *, field: str = "name") -> tuple[str, str]:
     """(tenant, window). Raises BadName."""
     found = _matched(_MAINTENANCE, name, field, "tenants/{tenant}/maintenanceWindows/{window}")
+    return found[1], found[2]
+
+
+def report_name(tenant: str, report: str) -> str:
+    """`tenants/{tenant}/reports/{report}`."""
+    return f"tenants/{tenant}/reports/{report}"
+
+
+def parse_report(name: str, *, field: str = "name") -> tuple[str, str]:
+    """(tenant, report). Raises BadName."""
+    found = _matched(_REPORT, name, field, "tenants/{tenant}/reports/{report}")
     return found[1], found[2]
 
 

@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 
+_LONGEST = 63
 _LONGEST_CONTRACT = 30
 
 
@@ -137,10 +138,12 @@ def report_id(contract: str, period: ReportPeriod, revision: int) -> str:
 
     The kind says how many parts the label has, so no two reports of a tenant share an id.
     """
-    if len(contract) > _LONGEST_CONTRACT:
+    before = f"{period.kind}-{period.label.lower()}-"
+    room = min(_LONGEST_CONTRACT, _LONGEST - len(before) - len("-r9999"))
+    if len(contract) > room:
         digest = hashlib.blake2b(contract.encode(), digest_size=5).hexdigest()
-        contract = f"{contract[: _LONGEST_CONTRACT - 11]}-{digest}"
-    return f"{period.kind}-{period.label.lower()}-{contract}-r{revision}"
+        contract = f"{contract[: room - 11]}-{digest}"
+    return f"{before}{contract}-r{revision}"
 
 
 def subject_of(tenant: str, contract: str, period: ReportPeriod) -> str:

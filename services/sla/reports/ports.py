@@ -1,4 +1,4 @@
-"""What the use cases of reports need: a store of what happened, figures to write down, and ways to deliver."""
+"""What the use cases of reports need: a store of what happened, figures to write down, ways to deliver."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
