@@ -16,8 +16,12 @@ from services.common.log_port import KeyValue, Log
 from services.common.migrations import load_migrations, migrate
 from services.common.settings import Settings
 from services.common.telemetry import Counters, Telemetry
+from services.sla.burn_windows import BurnWindows
 from services.sla.clickhouse import ClickHousePointReader, ClickHouseSliceStore
 from services.sla.config import SlaConfig
+from services.sla.figure_cache import FigureCache
+from services.sla.incidents.clickhouse import ClickHouseIncidents
+from services.sla.kept_figures import KeptFigures
 from services.sla.maintenance.manage import Maintenance
 from services.sla.objectives import Catalogue
 from services.sla.serve import SlaFigures
@@ -94,8 +98,9 @@ def assemble(
     region: str,
     holder: str,
     counters: Counters,
+    cache: FigureCache | None = None,
 ) -> Parts:
-    """Everything behind the server; nothing runs yet."""
+    """Everything behind the server; nothing runs yet. `cache`: figures shared with other processes."""
     reader, slices = ClickHousePointReader(database), ClickHouseSliceStore(database)
     catalogue = Catalogue(feed, clock)
     ready = ReadyDatabase(database, clock)
@@ -120,6 +125,13 @@ def assemble(
         holder=holder,
         counters=counters,
     )
-    figures = SlaFigures(contracts=catalogue, slices=slices, clock=clock)
+    figures = SlaFigures(
+        contracts=catalogue,
+        slices=slices,
+        clock=clock,
+        incidents=ClickHouseIncidents(database),
+        kept=KeptFigures(clock, counters, cache),
+        burn_windows=BurnWindows(feed).of,
+    )
     maintenance = Maintenance(log=log, feed=feed, clock=clock, contracts=catalogue, random_bytes=token_bytes)
     return Parts(SlaServicer(figures, maintenance), slicer, storer)  # type: ignore[abstract]  # in the stubs only

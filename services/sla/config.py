@@ -14,6 +14,7 @@ class SlaConfig:
 
     clickhouse: ClickHouseConfig
     nats_url: str
+    redis_url: str
     server: ServerConfig
     region: str
     holder: str
@@ -29,6 +30,7 @@ class SlaConfig:
         return cls(
             clickhouse=ClickHouseConfig.from_url(settings.clickhouse_url, settings.clickhouse_database),
             nats_url=settings.nats_url,
+            redis_url=settings.redis_url,
             server=settings.server_config(settings.sla_listen),
             region=settings.region,
             holder=f"{settings.region}:{socket.gethostname()}:{os.getpid()}",
