@@ -11,7 +11,7 @@ from services.sla.serve import Asked, SliceQuery
 from services.sla.windows import Calendar, Custom, Period, Rolling, WindowRequest
 from threenines.sla.v1 import sla_pb2, sla_service_pb2
 
-_PERIODS = {
+PERIODS_BY_PROTO = {
     sla_pb2.CALENDAR_PERIOD_DAY: Period.DAY,
     sla_pb2.CALENDAR_PERIOD_WEEK: Period.WEEK,
     sla_pb2.CALENDAR_PERIOD_MONTH: Period.MONTH,
@@ -32,6 +32,8 @@ ListRequest = (
     | sla_service_pb2.ListObjectivesRequest
     | sla_service_pb2.ListMaintenanceWindowsRequest
     | sla_service_pb2.QuerySlicesRequest
+    | sla_service_pb2.ListSlaReportsRequest
+    | sla_service_pb2.ListDowntimeRequest
 )
 
 
@@ -52,7 +54,7 @@ def window_from_proto(window: sla_pb2.Window) -> WindowRequest | None:
         case "rolling_period":
             return Rolling(_length_ms(window.rolling_period))
         case "calendar":
-            period = _PERIODS.get(window.calendar.period)
+            period = PERIODS_BY_PROTO.get(window.calendar.period)
             if period is None:
                 raise BadWindow("name a calendar period", field="window.calendar.period")
             inside = window.calendar.inside_time if window.calendar.HasField("inside_time") else None
