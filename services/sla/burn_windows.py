@@ -1,4 +1,4 @@
-"""Over which windows an objective's burn rate is told: those of the alert rules that name it, else defaults."""
+"""Over which windows an objective's burn rate is told: those of its alert rules, else defaults."""
 
 from services.common.config_feed import ConfigFeed
 from services.common.documents_alerting import BurnRateRule

@@ -1,15 +1,25 @@
 """Model to protobuf for answers. Pure and total; requests are read in `convert_requests.py`."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
-from services.sla.convert_contract import POLICIES, contract_to_proto, objective_to_proto
+from services.sla.convert_contract import (
+    CLOCKS,
+    EFFECTS,
+    POLICIES,
+    READINGS,
+    UNTILS,
+    contract_to_proto,
+    objective_to_proto,
+)
 from services.sla.convert_values import duration, ratio_to_proto, timestamp
-from services.sla.figures_model import BurnRate, Latency, Uptime, UsedWindow
+from services.sla.figures_model import BurnRate, Latency, Resolution, TermsVerdict, Uptime, UsedWindow
 from services.sla.model import (
     Contract,
     Distribution,
     DistributionKind,
     Objective,
+    Reading,
     Revision,
     Verdict,
 )
@@ -54,6 +64,11 @@ def uptime_to_proto(uptime: Uptime) -> sla_pb2.Uptime:
             for policy, verdict in uptime.policy_verdicts
         ],
         time_uptime=ratio_to_proto(times.uptime),
+        worst_case_uptime=ratio_to_proto(None if uptime.projection is None else uptime.projection.worst),
+        projection=_projection(uptime),
+        terms=_terms(uptime.terms),
+        counted_nanos=0 if uptime.measured is None else uptime.measured.valid_ns,
+        maintenance_effect=EFFECTS[uptime.objective.effect],
     )
 
 
@@ -63,7 +78,7 @@ def latency_to_proto(latency: Latency) -> sla_pb2.Latency:
         objective=objective_name(latency.objective),
         window=_window(latency.used),
         quantile=ratio_to_proto(latency.quantile),
-        total_count=latency.total,
+        total_count=latency.requests,
         threshold_seconds=float(latency.objective.threshold_s or 0),
         share_below_lower=ratio_to_proto(_share(latency.sure, latency.total)),
         share_below_upper=ratio_to_proto(_share(latency.possible, latency.total)),
@@ -74,6 +89,9 @@ def latency_to_proto(latency: Latency) -> sla_pb2.Latency:
         excluded_nanos=latency.times.excluded_ns,
         budget=_budget(latency.budget),
         burn_rates=[_burn_rate(one) for one in latency.burn_rates],
+        reading=READINGS[latency.objective.reading],
+        slice_count=latency.total if latency.objective.reading is Reading.SLICES else 0,
+        terms=_terms(latency.terms),
     )
     if latency.bounds is not None:
         out.estimate_seconds = latency.bounds.estimate
@@ -81,6 +99,27 @@ def latency_to_proto(latency: Latency) -> sla_pb2.Latency:
         out.upper_seconds = latency.bounds.upper
         out.saturated = latency.bounds.saturated
     return out
+
+
+def resolution_to_proto(resolution: Resolution) -> sla_pb2.IncidentResolution:
+    """Incident figures."""
+    found, terms = resolution.found, resolution.objective.incident
+    return sla_pb2.IncidentResolution(
+        objective=objective_name(resolution.objective),
+        window=_window(resolution.used),
+        in_time_count=found.in_time,
+        late_count=found.late,
+        running_count=found.running,
+        longest=duration(found.longest_ms),
+        limit=duration(0 if terms is None else terms.limit_ms),
+        verdict=_VERDICTS[resolution.verdict],
+        overdue_count=found.overdue,
+        share=ratio_to_proto(found.share),
+        worst_case_share=ratio_to_proto(found.worst_share),
+        clock=CLOCKS[found.clock],
+        until=UNTILS[found.until],
+        terms=_terms(resolution.terms),
+    )
 
 
 def status_to_proto(status: Status) -> sla_pb2.SlaStatus:
@@ -155,6 +194,8 @@ def _objective_status(one: ObjectiveStatus) -> sla_pb2.ObjectiveStatus:
             out.uptime.CopyFrom(uptime_to_proto(one.figures))
         case Latency():
             out.latency.CopyFrom(latency_to_proto(one.figures))
+        case Resolution():
+            out.incident_resolution.CopyFrom(resolution_to_proto(one.figures))
         case None:
             pass
     return out
@@ -171,8 +212,40 @@ def _window(used: UsedWindow) -> sla_pb2.ResolvedWindow:
     )
 
 
+def _projection(uptime: Uptime) -> sla_pb2.Projection | None:
+    projection = uptime.projection
+    if projection is None:
+        return None
+    return sla_pb2.Projection(
+        so_far=ratio_to_proto(projection.so_far),
+        projected=ratio_to_proto(projection.projected),
+        worst_case=ratio_to_proto(projection.worst),
+        rest_nanos=projection.rest_ns,
+        lost=projection.lost(uptime.objective.good_share),
+    )
+
+
+def _terms(terms: Sequence[TermsVerdict]) -> list[sla_pb2.TermsVerdict]:
+    return [
+        sla_pb2.TermsVerdict(
+            contract_version=one.contract_version,
+            start_time=timestamp(one.start_ms),
+            end_time=timestamp(one.end_ms),
+            target=ratio_to_proto(one.target),
+            share=ratio_to_proto(one.share),
+            verdict=_VERDICTS[one.verdict],
+        )
+        for one in terms
+    ]
+
+
 def _budget(budget: Budget) -> sla_pb2.Budget:
     return sla_pb2.Budget(
+        total_nanos=budget.total_ns,
+        consumed_nanos=budget.consumed_ns,
+        remaining_nanos=budget.total_ns - budget.consumed_ns,
+        period_total_nanos=budget.period_total_ns or 0,
+        frozen_time=None if budget.frozen_at_ms is None else timestamp(budget.frozen_at_ms),
         total_count=budget.total,
         consumed_count=budget.consumed,
         remaining_count=budget.remaining,
@@ -189,7 +262,7 @@ def _burn_rate(one: BurnRate) -> sla_pb2.BurnRate:
         bad_count=one.bad,
         total_count=one.total,
         any_failure_breaches=one.any_failure_breaches,
-        no_data=one.total == 0,
+        no_data=one.no_data,
     )
 
 

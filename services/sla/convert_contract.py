@@ -54,20 +54,20 @@ _METHODS = {
     ErrorRate: sla_pb2.AVAILABILITY_METHOD_ERROR_RATE,
     MeanErrorRate: sla_pb2.AVAILABILITY_METHOD_MEAN_ERROR_RATE,
 }
-_READINGS = {
+READINGS = {
     Reading.MERGED: sla_pb2.LATENCY_READING_MERGED,
     Reading.REQUESTS: sla_pb2.LATENCY_READING_REQUESTS,
     Reading.SLICES: sla_pb2.LATENCY_READING_SLICES,
 }
-_EFFECTS = {
+EFFECTS = {
     Effect.DROP: sla_pb2.MAINTENANCE_EFFECT_DROP,
     Effect.COUNT_UP: sla_pb2.MAINTENANCE_EFFECT_COUNT_UP,
 }
-_CLOCKS = {
+CLOCKS = {
     IncidentClock.WALL: sla_pb2.INCIDENT_CLOCK_WALL,
     IncidentClock.SERVICE_HOURS: sla_pb2.INCIDENT_CLOCK_SERVICE_HOURS,
 }
-_UNTIL = {
+UNTILS = {
     IncidentUntil.ACKNOWLEDGED: sla_pb2.INCIDENT_UNTIL_ACKNOWLEDGED,
     IncidentUntil.RESOLVED: sla_pb2.INCIDENT_UNTIL_RESOLVED,
     IncidentUntil.VERIFIED: sla_pb2.INCIDENT_UNTIL_VERIFIED,
@@ -98,7 +98,7 @@ def objective_to_proto(objective: Objective, first_data_ms: int | None = None) -
         coverage_floor=ratio_to_proto(objective.coverage_floor),
         no_data_policy=POLICIES[objective.no_data],
         metric=objective.metric,
-        maintenance_effect=_EFFECTS[objective.effect],
+        maintenance_effect=EFFECTS[objective.effect],
         maintenance_notice=duration(objective.notice_ms),
         effective_start_time=timestamp(objective.from_ms),
         contract_version=objective.contract_version,
@@ -112,7 +112,7 @@ def objective_to_proto(objective: Objective, first_data_ms: int | None = None) -
             _availability(out, objective)
         case ObjectiveKind.LATENCY:
             out.threshold_seconds = float(objective.threshold_s or 0)
-            out.latency_reading = _READINGS[objective.reading]
+            out.latency_reading = READINGS[objective.reading]
         case ObjectiveKind.INCIDENT_RESOLUTION:
             _incident(out, objective)
         case ObjectiveKind.COMPOSITE:
@@ -182,7 +182,7 @@ def _incident(out: sla_pb2.Objective, objective: Objective) -> None:
         return
     out.resolution_limit.CopyFrom(duration(terms.limit_ms))
     out.incident_terms.CopyFrom(
-        sla_pb2.IncidentTerms(severity=terms.severity, clock=_CLOCKS[terms.clock], until=_UNTIL[terms.until])
+        sla_pb2.IncidentTerms(severity=terms.severity, clock=CLOCKS[terms.clock], until=UNTILS[terms.until])
     )
 
 

@@ -1358,12 +1358,16 @@ class Budget(_message.Message):
     REMAINING_RATIO_FIELD_NUMBER: _builtins.int
     FROZEN_FIELD_NUMBER: _builtins.int
     ANY_FAILURE_BREACHES_FIELD_NUMBER: _builtins.int
+    PERIOD_TOTAL_NANOS_FIELD_NUMBER: _builtins.int
+    FROZEN_TIME_FIELD_NUMBER: _builtins.int
     total_nanos: _builtins.int
-    """Time that may be down: (1 - target) x counted time, rounded down. Uptime objectives only."""
+    """Time that may be down: (1 - target) x counted time, rounded down. 0 for latency."""
     consumed_nanos: _builtins.int
-    """Time that was down. Uptime objectives only."""
+    """Time that was down; where requests decide, the part of the counted time that the failed ones were of
+    all. 0 for latency.
+    """
     remaining_nanos: _builtins.int
-    """total_nanos - consumed_nanos; negative when overdrawn. Uptime objectives only."""
+    """total_nanos - consumed_nanos; negative when overdrawn. 0 for latency."""
     total_count: _builtins.int
     """Requests that may fail: (1 - target) x total, rounded down. Request objectives only."""
     consumed_count: _builtins.int
@@ -1378,6 +1382,14 @@ class Budget(_message.Message):
     """Coverage is below the floor: the budget is as of the last time that it was not."""
     any_failure_breaches: _builtins.bool
     """The target is 100 %: there is no budget to burn."""
+    period_total_nanos: _builtins.int
+    """Time that may be down in the whole of a running calendar period, what is to come included; 0 for
+    other windows.
+    """
+    @_builtins.property
+    def frozen_time(self) -> _timestamp_pb2.Timestamp:
+        """As of when the budget is; `frozen` only. The start of the window when coverage was always too low."""
+
     def __init__(
         self,
         *,
@@ -1390,10 +1402,12 @@ class Budget(_message.Message):
         remaining_ratio: _builtins.float = ...,
         frozen: _builtins.bool = ...,
         any_failure_breaches: _builtins.bool = ...,
+        period_total_nanos: _builtins.int = ...,
+        frozen_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frozen_time", b"frozen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_failure_breaches", b"any_failure_breaches", "consumed_count", b"consumed_count", "consumed_nanos", b"consumed_nanos", "frozen", b"frozen", "remaining_count", b"remaining_count", "remaining_nanos", b"remaining_nanos", "remaining_ratio", b"remaining_ratio", "total_count", b"total_count", "total_nanos", b"total_nanos"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_failure_breaches", b"any_failure_breaches", "consumed_count", b"consumed_count", "consumed_nanos", b"consumed_nanos", "frozen", b"frozen", "frozen_time", b"frozen_time", "period_total_nanos", b"period_total_nanos", "remaining_count", b"remaining_count", "remaining_nanos", b"remaining_nanos", "remaining_ratio", b"remaining_ratio", "total_count", b"total_count", "total_nanos", b"total_nanos"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1420,7 +1434,7 @@ class BurnRate(_message.Message):
     any_failure_breaches: _builtins.bool
     """The target is 100 %: a rate is not defined, `bad_count` > 0 is a breach."""
     no_data: _builtins.bool
-    """No data in this window."""
+    """No data in this window: no events, or less of it is known than the contract's coverage floor."""
     @_builtins.property
     def window(self) -> _duration_pb2.Duration:
         """Length of the window, which ends at the watermark."""
@@ -1442,6 +1456,100 @@ class BurnRate(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BurnRate: _TypeAlias = BurnRate  # noqa: Y015
+
+@_typing.final
+class TermsVerdict(_message.Message):
+    """What one version of a contract came to in its part of a window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    contract_version: _builtins.int
+    """`version` of the contract."""
+    verdict: Global___Verdict.ValueType
+    """What the promise came to."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the part, inclusive."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the part, exclusive."""
+
+    @_builtins.property
+    def target(self) -> Global___Ratio:
+        """The share that it promised."""
+
+    @_builtins.property
+    def share(self) -> Global___Ratio:
+        """The share that was reached. Denominator 0 when there is no data."""
+
+    def __init__(
+        self,
+        *,
+        contract_version: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        target: Global___Ratio | None = ...,
+        share: Global___Ratio | None = ...,
+        verdict: Global___Verdict.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "share", b"share", "start_time", b"start_time", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_version", b"contract_version", "end_time", b"end_time", "share", b"share", "start_time", b"start_time", "target", b"target", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TermsVerdict: _TypeAlias = TermsVerdict  # noqa: Y015
+
+@_typing.final
+class Projection(_message.Message):
+    """What a calendar period that is still running can come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SO_FAR_FIELD_NUMBER: _builtins.int
+    PROJECTED_FIELD_NUMBER: _builtins.int
+    WORST_CASE_FIELD_NUMBER: _builtins.int
+    REST_NANOS_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    rest_nanos: _builtins.int
+    """The time that is still to come; > 0."""
+    lost: _builtins.bool
+    """Whether the target cannot be reached any more."""
+    @_builtins.property
+    def so_far(self) -> Global___Ratio:
+        """Of the part that is over. Denominator 0 when there is no data."""
+
+    @_builtins.property
+    def projected(self) -> Global___Ratio:
+        """Of the whole period if nothing of the rest is bad. Denominator 0 when there is no data."""
+
+    @_builtins.property
+    def worst_case(self) -> Global___Ratio:
+        """Of the whole period if all of the rest is bad. Denominator 0 when there is no data."""
+
+    def __init__(
+        self,
+        *,
+        so_far: Global___Ratio | None = ...,
+        projected: Global___Ratio | None = ...,
+        worst_case: Global___Ratio | None = ...,
+        rest_nanos: _builtins.int = ...,
+        lost: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["projected", b"projected", "so_far", b"so_far", "worst_case", b"worst_case"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lost", b"lost", "projected", b"projected", "rest_nanos", b"rest_nanos", "so_far", b"so_far", "worst_case", b"worst_case"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Projection: _TypeAlias = Projection  # noqa: Y015
 
 @_typing.final
 class Uptime(_message.Message):
@@ -1472,6 +1580,10 @@ class Uptime(_message.Message):
     POLICY_VERDICTS_FIELD_NUMBER: _builtins.int
     TIME_UPTIME_FIELD_NUMBER: _builtins.int
     WORST_CASE_UPTIME_FIELD_NUMBER: _builtins.int
+    PROJECTION_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    COUNTED_NANOS_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_EFFECT_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
     """`tenants/{tenant}/objectives/{contract}/{objective}`."""
     good_count: _builtins.int
@@ -1498,6 +1610,10 @@ class Uptime(_message.Message):
     """What the promise came to."""
     no_data_policy: Global___NoDataPolicy.ValueType
     """The policy that was applied to time without data."""
+    counted_nanos: _builtins.int
+    """Counted time: what `budget` is a part of."""
+    maintenance_effect: Global___MaintenanceEffect.ValueType
+    """What announced maintenance did to the figures."""
     @_builtins.property
     def window(self) -> Global___ResolvedWindow:
         """The window that was used."""
@@ -1540,6 +1656,14 @@ class Uptime(_message.Message):
         being good, and all of it counted. Denominator 0 for other windows.
         """
 
+    @_builtins.property
+    def projection(self) -> Global___Projection:
+        """What the whole of a running calendar period can come to; absent for other windows."""
+
+    @_builtins.property
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___TermsVerdict]:
+        """Each version of the contract that held in the window, oldest first; the verdict is the worst of them."""
+
     def __init__(
         self,
         *,
@@ -1564,10 +1688,14 @@ class Uptime(_message.Message):
         policy_verdicts: _abc.Iterable[Global___PolicyVerdict] | None = ...,
         time_uptime: Global___Ratio | None = ...,
         worst_case_uptime: Global___Ratio | None = ...,
+        projection: Global___Projection | None = ...,
+        terms: _abc.Iterable[Global___TermsVerdict] | None = ...,
+        counted_nanos: _builtins.int = ...,
+        maintenance_effect: Global___MaintenanceEffect.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "coverage", b"coverage", "target", b"target", "time_uptime", b"time_uptime", "uptime", b"uptime", "window", b"window", "worst_case_uptime", b"worst_case_uptime"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "coverage", b"coverage", "projection", b"projection", "target", b"target", "time_uptime", b"time_uptime", "uptime", b"uptime", "window", b"window", "worst_case_uptime", b"worst_case_uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "burn_rates", b"burn_rates", "coverage", b"coverage", "degraded_nanos", b"degraded_nanos", "displayed_percent", b"displayed_percent", "down_nanos", b"down_nanos", "excluded_nanos", b"excluded_nanos", "good_count", b"good_count", "no_data_nanos", b"no_data_nanos", "no_data_policy", b"no_data_policy", "not_started_nanos", b"not_started_nanos", "objective", b"objective", "policy_verdicts", b"policy_verdicts", "target", b"target", "time_uptime", b"time_uptime", "total_count", b"total_count", "up_nanos", b"up_nanos", "uptime", b"uptime", "verdict", b"verdict", "window", b"window", "worst_case_uptime", b"worst_case_uptime"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "burn_rates", b"burn_rates", "counted_nanos", b"counted_nanos", "coverage", b"coverage", "degraded_nanos", b"degraded_nanos", "displayed_percent", b"displayed_percent", "down_nanos", b"down_nanos", "excluded_nanos", b"excluded_nanos", "good_count", b"good_count", "maintenance_effect", b"maintenance_effect", "no_data_nanos", b"no_data_nanos", "no_data_policy", b"no_data_policy", "not_started_nanos", b"not_started_nanos", "objective", b"objective", "policy_verdicts", b"policy_verdicts", "projection", b"projection", "target", b"target", "terms", b"terms", "time_uptime", b"time_uptime", "total_count", b"total_count", "up_nanos", b"up_nanos", "uptime", b"uptime", "verdict", b"verdict", "window", b"window", "worst_case_uptime", b"worst_case_uptime"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1623,6 +1751,9 @@ class Latency(_message.Message):
     EXCLUDED_NANOS_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
     BURN_RATES_FIELD_NUMBER: _builtins.int
+    READING_FIELD_NUMBER: _builtins.int
+    SLICE_COUNT_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
     """`tenants/{tenant}/objectives/{contract}/{objective}`."""
     estimate_seconds: _builtins.float
@@ -1645,6 +1776,10 @@ class Latency(_message.Message):
     """Time before the objective's first data."""
     excluded_nanos: _builtins.int
     """Time left out by maintenance."""
+    reading: Global___LatencyReading.ValueType
+    """Which of the readings the verdict is about; the shares are of slices for SLICES, else of requests."""
+    slice_count: _builtins.int
+    """Slices with requests, for the SLICES reading; else 0."""
     @_builtins.property
     def window(self) -> Global___ResolvedWindow:
         """The window that was used."""
@@ -1675,6 +1810,10 @@ class Latency(_message.Message):
     def burn_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___BurnRate]:
         """Burn rates over the windows of the objective's burn-rate rules, shortest first."""
 
+    @_builtins.property
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___TermsVerdict]:
+        """Each version of the contract that held in the window, oldest first; the verdict is the worst of them."""
+
     def __init__(
         self,
         *,
@@ -1696,10 +1835,13 @@ class Latency(_message.Message):
         excluded_nanos: _builtins.int = ...,
         budget: Global___Budget | None = ...,
         burn_rates: _abc.Iterable[Global___BurnRate] | None = ...,
+        reading: Global___LatencyReading.ValueType = ...,
+        slice_count: _builtins.int = ...,
+        terms: _abc.Iterable[Global___TermsVerdict] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "coverage", b"coverage", "quantile", b"quantile", "share_below_lower", b"share_below_lower", "share_below_upper", b"share_below_upper", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "burn_rates", b"burn_rates", "coverage", b"coverage", "estimate_seconds", b"estimate_seconds", "excluded_nanos", b"excluded_nanos", "lower_seconds", b"lower_seconds", "no_data_nanos", b"no_data_nanos", "not_started_nanos", b"not_started_nanos", "objective", b"objective", "quantile", b"quantile", "saturated", b"saturated", "share_below_lower", b"share_below_lower", "share_below_upper", b"share_below_upper", "threshold_seconds", b"threshold_seconds", "total_count", b"total_count", "upper_seconds", b"upper_seconds", "verdict", b"verdict", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "burn_rates", b"burn_rates", "coverage", b"coverage", "estimate_seconds", b"estimate_seconds", "excluded_nanos", b"excluded_nanos", "lower_seconds", b"lower_seconds", "no_data_nanos", b"no_data_nanos", "not_started_nanos", b"not_started_nanos", "objective", b"objective", "quantile", b"quantile", "reading", b"reading", "saturated", b"saturated", "share_below_lower", b"share_below_lower", "share_below_upper", b"share_below_upper", "slice_count", b"slice_count", "terms", b"terms", "threshold_seconds", b"threshold_seconds", "total_count", b"total_count", "upper_seconds", b"upper_seconds", "verdict", b"verdict", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1719,19 +1861,31 @@ class IncidentResolution(_message.Message):
     LONGEST_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
+    OVERDUE_COUNT_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    WORST_CASE_SHARE_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
     """`tenants/{tenant}/objectives/{contract}/{objective}`."""
     in_time_count: _builtins.int
     """Incidents resolved within the limit."""
     late_count: _builtins.int
-    """Incidents resolved later, or open for longer already."""
+    """Incidents resolved later than that."""
     running_count: _builtins.int
-    """Open incidents that are still within the limit."""
+    """Open incidents."""
     verdict: Global___Verdict.ValueType
     """What the promise came to."""
+    overdue_count: _builtins.int
+    """Open incidents that have passed the limit already; not in `late_count`."""
+    clock: Global___IncidentClock.ValueType
+    """Which time counts."""
+    until: Global___IncidentUntil.ValueType
+    """What stops the clock."""
     @_builtins.property
     def window(self) -> Global___ResolvedWindow:
-        """The window that was used; incidents count by their start."""
+        """The window that was used; incidents count by when their clock stopped, open ones as running."""
 
     @_builtins.property
     def longest(self) -> _duration_pb2.Duration:
@@ -1740,6 +1894,18 @@ class IncidentResolution(_message.Message):
     @_builtins.property
     def limit(self) -> _duration_pb2.Duration:
         """The contract's limit."""
+
+    @_builtins.property
+    def share(self) -> Global___Ratio:
+        """In time of those that stopped or are overdue. Denominator 0 when there are none."""
+
+    @_builtins.property
+    def worst_case_share(self) -> Global___Ratio:
+        """The same if every open one comes late. Denominator 0 when there are none."""
+
+    @_builtins.property
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___TermsVerdict]:
+        """Each version of the contract that held in the window, oldest first; the verdict is the worst of them."""
 
     def __init__(
         self,
@@ -1752,10 +1918,16 @@ class IncidentResolution(_message.Message):
         longest: _duration_pb2.Duration | None = ...,
         limit: _duration_pb2.Duration | None = ...,
         verdict: Global___Verdict.ValueType = ...,
+        overdue_count: _builtins.int = ...,
+        share: Global___Ratio | None = ...,
+        worst_case_share: Global___Ratio | None = ...,
+        clock: Global___IncidentClock.ValueType = ...,
+        until: Global___IncidentUntil.ValueType = ...,
+        terms: _abc.Iterable[Global___TermsVerdict] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "longest", b"longest", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "longest", b"longest", "share", b"share", "window", b"window", "worst_case_share", b"worst_case_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_time_count", b"in_time_count", "late_count", b"late_count", "limit", b"limit", "longest", b"longest", "objective", b"objective", "running_count", b"running_count", "verdict", b"verdict", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "in_time_count", b"in_time_count", "late_count", b"late_count", "limit", b"limit", "longest", b"longest", "objective", b"objective", "overdue_count", b"overdue_count", "running_count", b"running_count", "share", b"share", "terms", b"terms", "until", b"until", "verdict", b"verdict", "window", b"window", "worst_case_share", b"worst_case_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1785,7 +1957,7 @@ class ObjectiveStatus(_message.Message):
 
     @_builtins.property
     def uptime(self) -> Global___Uptime:
-        """Availability and data availability."""
+        """Availability, data availability and composites."""
 
     @_builtins.property
     def latency(self) -> Global___Latency:
