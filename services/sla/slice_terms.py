@@ -95,7 +95,9 @@ def footing(timeline: Sequence[Objective], excluded: Exclusions, *, low_ms: int,
     """The footing of a timeline's slices that start in [low, high)."""
     found = [NOTHING]
     for one in timeline:
-        begin, end = max(low_ms, one.from_ms), min(high_ms, _FAR_MS if one.until_ms is None else one.until_ms)
+        # The last slice of a version may reach beyond its end.
+        until = _FAR_MS if one.until_ms is None else one.until_ms + one.slice_ms
+        begin, end = max(low_ms, one.from_ms), min(high_ms, until)
         if begin < end:
             found.append(excluded(one, begin, end))
     spans = np.concatenate(found)
