@@ -26,17 +26,28 @@ from services.sla.convert_requests import (
 )
 from services.sla.maintenance.manage import Maintenance
 from services.sla.names import parse_contract, parse_objective, parse_parent, parse_status
+from services.sla.outcome_rpcs import OutcomeRpcs, Outcomes
+from services.sla.reports.generate import Reports
+from services.sla.reports.servicer import ReportRpcs
 from services.sla.serve import SlaFigures
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
 SERVICE_NAME = sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name
 
 
-class SlaServicer(sla_service_pb2_grpc.SlaServiceServicer):
+class SlaServicer(ReportRpcs, OutcomeRpcs, sla_service_pb2_grpc.SlaServiceServicer):
     """What this release answers; every other method of the contract says that it is not built."""
 
-    def __init__(self, figures: SlaFigures, maintenance: Maintenance) -> None:
+    def __init__(
+        self,
+        figures: SlaFigures,
+        maintenance: Maintenance,
+        reports: Reports | None = None,
+        outcomes: Outcomes | None = None,
+    ) -> None:
         self._figures = figures
+        self._reports = reports
+        self._outcomes = outcomes
         self._maintenance = maintenance
 
     async def GetUptime(

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from services.common.errors import FailedPrecondition
 from services.sla.convert_reports import (
     contract_from_proto,
     document_to_proto,
@@ -20,19 +21,19 @@ from threenines.sla.v1 import sla_pb2, sla_service_pb2
 class ReportRpcs:
     """The part of SlaService that is about reports."""
 
-    _reports: Reports
+    _reports: Reports | None
 
     async def GenerateSlaReport(
         self, request: sla_service_pb2.GenerateSlaReportRequest, _context: Any
     ) -> sla_pb2.SlaReport:
         """See the contract."""
-        return report_to_proto(await self._reports.generate(*wish_from_proto(request)))
+        return report_to_proto(await self._use_cases.generate(*wish_from_proto(request)))
 
     async def GetSlaReport(
         self, request: sla_service_pb2.GetSlaReportRequest, _context: Any
     ) -> sla_pb2.SlaReport:
         """See the contract."""
-        view = await self._reports.get(*parse_report(request.name))
+        view = await self._use_cases.get(*parse_report(request.name))
         return await asyncio.to_thread(report_to_proto, view)
 
     async def GetSlaReportContent(
@@ -40,13 +41,13 @@ class ReportRpcs:
     ) -> sla_service_pb2.GetSlaReportContentResponse:
         """See the contract."""
         chosen = format_from_proto(request)
-        return document_to_proto(await self._reports.document(*parse_report(request.name), chosen))
+        return document_to_proto(await self._use_cases.document(*parse_report(request.name), chosen))
 
     async def CancelSlaReport(
         self, request: sla_service_pb2.CancelSlaReportRequest, _context: Any
     ) -> sla_pb2.SlaReport:
         """See the contract."""
-        return report_to_proto(await self._reports.cancel(*parse_report(request.name)))
+        return report_to_proto(await self._use_cases.cancel(*parse_report(request.name)))
 
     async def ListSlaReports(
         self, request: sla_service_pb2.ListSlaReportsRequest, _context: Any
@@ -54,5 +55,11 @@ class ReportRpcs:
         """See the contract."""
         tenant, page = parse_parent(request.parent), page_from_proto(request)
         contract = contract_from_proto(request, tenant)
-        found = await self._reports.page(tenant, contract, page, replaced=request.show_replaced)
+        found = await self._use_cases.page(tenant, contract, page, replaced=request.show_replaced)
         return reports_to_proto(found)
+
+    @property
+    def _use_cases(self) -> Reports:
+        if self._reports is None:
+            raise FailedPrecondition("this process serves no reports", reason="REPORTS_NOT_SERVED")
+        return self._reports
