@@ -10,6 +10,7 @@ from services.sla.reports.canonical import content_sha256, read_report
 from services.sla.reports.compose_objective import (
     budget_text,
     objective_section,
+    objective_verdict,
     result_text,
     target_text,
 )
@@ -20,6 +21,7 @@ from services.sla.reports.document import (
     Column,
     Document,
     Facts,
+    Picture,
     Section,
     Steps,
     Table,
@@ -27,6 +29,7 @@ from services.sla.reports.document import (
     Title,
 )
 from services.sla.reports.model import SCHEMA, ReportInput
+from services.sla.reports.plots import DAY_LEGEND, overview_scene
 from services.sla.reports.wording import (
     NONE,
     count_text,
@@ -48,8 +51,8 @@ _HOW = (
     " time that has data; below the agreed floor budgets freeze.",
     "Calendar periods run from local midnight to local midnight, so days and months with a change of the clock"
     " are as long as they really were.",
-    "The files of this report (HTML, PDF, CSV) are made from its canonical JSON (RFC 8785) alone. The"
-    " content hash is the SHA-256 of that JSON; made again from the stored content, each file has the same bytes.",
+    "The files of this report (HTML, PDF, CSV) are made from its canonical JSON (RFC 8785) alone. The content"
+    " hash is the SHA-256 of that JSON; made again from the stored content, each file has the same bytes.",
 )
 
 
@@ -63,6 +66,7 @@ def document_of(content: bytes) -> Document:
     sha256 = content_sha256(content)
     period = report.period
     title = period_title(period.label)
+    overview = overview_scene(report.objectives, period)
     sections = [
         objective_section(objective, period, place=place)
         for place, objective in enumerate(report.objectives, 1)
@@ -73,15 +77,25 @@ def document_of(content: bytes) -> Document:
         title=title,
         client=report.tenant,
         kicker="Service level report",
-        verdict=verdict_cell(report.verdict, running=period.running),
+        verdict=_verdict(report),
         lead=_lead(report),
         facts=_facts(report),
         warnings=_warnings(report),
         summary=_summary(report),
+        overview=None if overview is None else Picture(overview, DAY_LEGEND),
         sections=tuple(sections),
         running=f"{report.tenant} · {report.contract} · {title} · revision {report.revision}",
         content_sha256=sha256,
     )
+
+
+def _verdict(report: ReportInput) -> Cell:
+    told = verdict_cell(report.verdict, running=report.period.running)
+    same = [
+        objective_verdict(one, report.period) for one in report.objectives if one.verdict == report.verdict
+    ]
+    # One objective that is lost for good settles the whole.
+    return min((told, *same), key=lambda cell: len(cell.text))
 
 
 def _lead(report: ReportInput) -> str:
@@ -147,7 +161,6 @@ def _warnings(report: ReportInput) -> tuple[str, ...]:
 
 
 def _summary(report: ReportInput) -> Table:
-    running = report.period.running
     return Table(
         caption="Objectives",
         columns=(
@@ -165,7 +178,7 @@ def _summary(report: ReportInput) -> Table:
                 Cell(result_text(one)),
                 Cell(percent_text(one.coverage)),
                 Cell(budget_text(one)),
-                verdict_cell(one.verdict, running=running),
+                objective_verdict(one, report.period),
             )
             for one in report.objectives
         ),
@@ -204,7 +217,7 @@ def _changes(report: ReportInput) -> Section | None:
         )
         for one in shown
     )
-    columns = (Column("Value", share=6), Column("Before", share=4), Column("Now", share=4))
+    columns = (Column("Value", share=7), Column("Before", share=4), Column("Now", share=4))
     note = (
         "" if len(shown) == len(replaced.changes) else f"The first {len(shown)} of {len(replaced.changes)}."
     )

@@ -1,5 +1,6 @@
 """The part of a report that is about one objective, as blocks of a document."""
 
+from services.sla.reports.canonical import decimal_text
 from services.sla.reports.compose_rows import (
     days_table,
     downtimes_table,
@@ -32,6 +33,7 @@ from services.sla.reports.wording import (
     minutes_text,
     percent_text,
     seconds_text,
+    target_percent,
     verdict_tone,
     zone_text,
 )
@@ -43,6 +45,7 @@ _KINDS = {
     "data_availability": "Data availability",
     "composite": "Composite",
 }
+_LOST = {"latency": "slower than the target", "incident_resolution": "too late", "data_availability": "lost"}
 _READINGS = {
     "merged": "The quantile of all requests of the period together, never a mean of quantiles.",
     "requests": "The share of requests that took no longer than the target.",
@@ -67,7 +70,9 @@ def objective_section(objective: ObjectiveReport, period: Period, *, place: int)
     if objective.downtimes:
         blocks.append(downtimes_table(objective.downtimes, period))
     elif objective.kind != "incident_resolution":
-        blocks.append(Text("No down intervals.", "muted"))
+        known = objective.times.covered_ns > 0
+        told = "No down intervals in the time that has data." if known else "No time of the period has data."
+        blocks.append(Text(told, "muted"))
     if objective.incidents:
         blocks.append(incidents_table(objective.incidents, period))
     elif objective.kind == "incident_resolution":
@@ -75,16 +80,23 @@ def objective_section(objective: ObjectiveReport, period: Period, *, place: int)
     if objective.exclusions:
         blocks.append(exclusions_table(objective.exclusions, period))
     blocks += [Title("How it is measured"), Steps(_method(objective))]
-    if objective.days:
+    if any(row.total or row.times.covered_ns for row in objective.days):
         blocks.append(days_table(objective))
     return Section(
         anchor=f"objective-{place}",
         title=objective.name,
         kicker=_KINDS.get(objective.kind, objective.kind),
-        verdict=verdict_cell(objective.verdict, running=period.running),
+        verdict=objective_verdict(objective, period),
         blocks=tuple(blocks),
         new_page=True,
     )
+
+
+def objective_verdict(objective: ObjectiveReport, period: Period) -> Cell:
+    """Its verdict; of a running period `so far` unless it cannot change any more."""
+    projection = objective.projection
+    lost = objective.verdict == "FAIL" and projection is not None and projection.projected_verdict == "FAIL"
+    return verdict_cell(objective.verdict, running=period.running and not lost)
 
 
 def result_text(objective: ObjectiveReport) -> str:
@@ -101,8 +113,9 @@ def target_text(objective: ObjectiveReport) -> str:
     """The target in short."""
     latency = objective.latency
     if latency is None:
-        return percent_text(objective.target)
-    return f"p{percent_text(latency.quantile, 0).removesuffix(' %')} {seconds_text(latency.threshold_s)}"
+        return target_percent(objective.target)
+    name = decimal_text(100 * latency.quantile, 6)
+    return f"p{name} within {seconds_text(latency.threshold_s)}"
 
 
 def budget_text(objective: ObjectiveReport) -> str:
@@ -123,11 +136,13 @@ def figures_of(objective: ObjectiveReport) -> Figures:
         between = f"{seconds_text(latency.lower_s)} to {seconds_text(latency.upper_s)}"
         shown.append(Figure("Surely between", between, f"of {count_text(latency.total)} {objective.unit}"))
     if objective.kind != "incident_resolution":
-        shown.append(Figure("Down", duration_text(objective.times.down_ns), _excluded(objective)))
+        known = objective.times.covered_ns > 0
+        down = duration_text(objective.times.down_ns) if known else NONE
+        shown.append(Figure("Down", down, _excluded(objective)))
     shown.append(_left(objective))
     if objective.unit:
         bad = count_text(objective.total - objective.good)
-        word = "too late" if objective.kind == "incident_resolution" else "not good"
+        word = _LOST.get(objective.kind, "failed")
         shown.append(Figure(objective.unit.capitalize(), count_text(objective.total), f"{bad} {word}"))
     if objective.kind != "incident_resolution":
         shown.append(coverage)
@@ -220,12 +235,12 @@ def _segments(objective: ObjectiveReport, period: Period) -> Table:
     return Table(
         f"By version of the contract, times in {zone_text(period)}",
         (
-            Column("Version", share=2),
-            Column("From", share=4),
-            Column("To", share=4),
-            Column("Terms", share=6),
-            Column("Result", number=True, share=2),
-            Column("Verdict", share=3),
+            Column("Version", share=3),
+            Column("From", share=8),
+            Column("To", share=8),
+            Column("Terms", share=9),
+            Column("Result", number=True, share=5),
+            Column("Verdict", share=6),
         ),
         tuple(
             (

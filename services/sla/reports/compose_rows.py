@@ -13,6 +13,7 @@ from services.sla.reports.wording import (
     local_text,
     percent_text,
     seconds_text,
+    target_percent,
     verdict_text,
     verdict_tone,
     zone_text,
@@ -68,11 +69,11 @@ def exclusions_table(rows: Sequence[ExclusionRow], period: Period) -> Table:
     return Table(
         caption=f"Announced maintenance, times in {zone_text(period)}",
         columns=(
-            Column("From", share=4),
-            Column("To", share=4),
+            Column("From", share=5),
+            Column("To", share=5),
             Column("Maintenance", share=5),
-            Column("Excluded", share=3),
-            Column("Why", share=5),
+            Column("Excluded", share=2),
+            Column("Why", share=7),
         ),
         rows=tuple(
             (
@@ -94,12 +95,12 @@ def incidents_table(rows: Sequence[IncidentRow], period: Period) -> Table:
     return Table(
         caption=f"Incidents, times in {zone_text(period)}",
         columns=(
-            Column("Incident", share=6),
-            Column("Severity", share=2),
-            Column("Opened", share=4),
-            Column("Stopped", share=4),
-            Column("Clock", number=True, share=3),
-            Column("Limit", number=True, share=2),
+            Column("Incident", share=7),
+            Column("Severity", share=3),
+            Column("Opened", share=6),
+            Column("Stopped", share=6),
+            Column("Clock", number=True, share=5),
+            Column("Limit", number=True, share=3),
             Column("In time", share=3),
         ),
         rows=tuple(_incident(row, period) for row in shown),
@@ -147,7 +148,7 @@ def credit_blocks(credit: Credit, period: Period) -> tuple[Block, ...]:
     if credit.projected is not None:
         facts.append(("Projected", percent_text(credit.projected, 6)))
     if credit.tier is not None:
-        tier = f"below {percent_text(credit.tier.below)}: {percent_text(credit.tier.credit, 2)} of the fee"
+        tier = f"below {target_percent(credit.tier.below)}: {target_percent(credit.tier.credit)} of the fee"
         facts.append(("Tier", tier))
     facts.append(("Credit", f"{credit.amount:f} {credit.currency}"))
     if credit.claim_by_ms is not None:
@@ -172,7 +173,7 @@ def _incident(row: IncidentRow, period: Period) -> tuple[Cell, ...]:
         decided = Cell("Yes", "good") if row.in_time else Cell("No", "bad")
     clock = duration_text(row.elapsed_ns)
     if row.state != "STOPPED":
-        clock += f" so far, at most {duration_text(row.worst_ns)} by the end"
+        clock += f" so far; worst case {duration_text(row.worst_ns)}"
     return (
         Cell(f"{row.title} ({row.incident})" if row.title else row.incident),
         Cell(row.severity or NONE),

@@ -52,6 +52,11 @@ class Figures:
 
     figures: tuple[Figure, ...]
 
+    @property
+    def across(self) -> int:
+        """How many stand side by side on a wide page, so that rows are filled."""
+        return {6: 3, 7: 4, 8: 4}.get(len(self.figures), min(5, len(self.figures)))
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -120,6 +125,7 @@ class Document:
     facts: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     summary: Table
+    overview: Picture | None
     sections: tuple[Section, ...]
     running: str
     content_sha256: str

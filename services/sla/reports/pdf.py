@@ -42,6 +42,8 @@ _KICKER = style("kicker", 7.6, fontName=BOLD, textColor=SOFT)
 _TITLE = style("title", 24, fontName=BOLD, textColor=BRAND, leading=29)
 _CLIENT = style("client", 13.5)
 _SECTION = style("section", 17, fontName=BOLD, textColor=BRAND, leading=21)
+_LONG = style("long-title", 11, fontName=BOLD, textColor=BRAND)
+_LONG_TITLE = 60
 _LEAD = style("cover-lead", 11, spaceBefore=10)
 _WARNING = style(
     "cover-warning", 9, backColor=HexColor("#fcf1d9"), textColor=HexColor("#4d3600"),
@@ -97,6 +99,8 @@ def _story(document: Document) -> list[Flowable]:
     story += [Paragraph(markup(document.client), _CLIENT), Paragraph(markup(document.lead), _LEAD)]
     story += [Paragraph(markup(text), _WARNING) for text in document.warnings]
     story += [Spacer(0, 14), *table_flowables(document.summary, caption=False), Spacer(0, 14)]
+    if document.overview is not None:
+        story += [*flowables(document.overview), Spacer(0, 12)]
     story.append(facts_grid(document.facts))
     for section in document.sections:
         story += _section(section)
@@ -114,7 +118,8 @@ def _section(section: Section) -> list[Flowable]:
 
 def _heading(kicker: str, title: str, kind: ParagraphStyle, right: Paragraph | None) -> Grid:
     """A title, above it what kind of part this is, beside it the verdict."""
-    parts = [Paragraph(markup(kicker.upper()), _KICKER), Paragraph(markup(title), kind)]
+    fitting = kind if len(title) <= _LONG_TITLE else _LONG
+    parts = [Paragraph(markup(kicker.upper()), _KICKER), Paragraph(markup(title), fitting)]
     return Grid(
         [[parts, right or ""]],
         colWidths=[TEXT_WIDTH - 150, 150],

@@ -1,6 +1,8 @@
 """Blocks of a document as PDF flowables: type, tables, badges, figures side by side."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
@@ -36,9 +38,9 @@ _TONES = {
 _INK = HexColor("#1c2733")
 
 
-def style(name: str, size: float, **options: object) -> ParagraphStyle:
+def style(name: str, size: float, **options: Any) -> ParagraphStyle:
     """A paragraph style in the report's fonts."""
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "fontName": REGULAR,
         "leading": size * 1.4,
         "textColor": _INK,
@@ -105,10 +107,16 @@ def table_flowables(block: Table, *, caption: bool = True) -> list[Flowable]:
         [badge(cell, _NUMBER if c.number else _CELL) for cell, c in zip(row, block.columns, strict=True)]
         for row in block.rows
     ]
+    after_numbers = [
+        at
+        for at, (before, column) in enumerate(pairwise(block.columns), 1)
+        if before.number and not column.number
+    ]
     grid = Grid(
         [head, *body],
         colWidths=[TEXT_WIDTH * column.share / whole for column in block.columns],
         repeatRows=1,
+        spaceAfter=4,
         style=[
             ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
             ("VALIGN", (0, 1), (-1, -1), "TOP"),
@@ -119,6 +127,7 @@ def table_flowables(block: Table, *, caption: bool = True) -> list[Flowable]:
             ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
             ("TOPPADDING", (0, 0), (-1, -1), 2.2),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 2.6),
+            *(("LEFTPADDING", (at, 0), (at, -1), 14) for at in after_numbers),
         ],
     )
     parts: list[Flowable] = []

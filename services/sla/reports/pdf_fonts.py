@@ -20,7 +20,7 @@ def register() -> frozenset[int]:
     for name, file in _FILES.items():
         pdfmetrics.registerFont(TTFont(name, str(_DIRECTORY / file)))
     pdfmetrics.registerFontFamily(REGULAR, normal=REGULAR, bold=BOLD, italic=REGULAR, boldItalic=BOLD)
-    return frozenset(pdfmetrics.getFont(REGULAR).face.charToGlyph)
+    return frozenset(TTFont(REGULAR, str(_DIRECTORY / _FILES[REGULAR])).face.charToGlyph)
 
 
 def markup(text: str) -> str:

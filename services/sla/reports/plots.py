@@ -21,7 +21,7 @@ from services.sla.reports.wording import (
 )
 
 GOOD, FINE, BAD, UNSURE = "#0b5a8f", "#8cbfe0", "#c8501e", "#e2a72e"
-MISSING, MISSING_INK, EXCLUDED, EXCLUDED_INK = "#eceff2", "#7b8794", "#e7dff3", "#6b4fa0"
+MISSING, MISSING_INK, EXCLUDED, EXCLUDED_INK = "#eceff2", "#7b8794", "#cfbfe9", "#53368f"
 GRID, INK, QUIET = "#d5dbe1", "#3d4852", "#5b6772"
 WIDTH = 720.0
 LEFT, RIGHT = 62.0, 12.0
@@ -35,7 +35,8 @@ DAY_LEGEND = (
     (MISSING, "hatched", "no data"),
 )
 _STRIP, _CHART, _TOP = 30.0, 74.0, 4.0
-_SMALLEST = 3.0
+_SMALLEST = 5.0
+_ROUND = (1, Fraction(3, 2), 2, Fraction(5, 2), 3, 4, 5, 6, 8, 10)
 
 
 def days_scene(objective: ObjectiveReport, period: Period) -> Scene:
@@ -46,7 +47,8 @@ def days_scene(objective: ObjectiveReport, period: Period) -> Scene:
     gap = min(2.0, step / 4)
     shapes: list[Shape] = [Label(LEFT - 8, _TOP + _STRIP / 2 + 3.5, "Days", Anchor.END, QUIET)]
     for place, day in enumerate(days):
-        shapes += _cell(rows.get(day.isoformat()), day, LEFT + place * step, step - gap)
+        at = LEFT + place * step
+        shapes += _cell(rows.get(day.isoformat()), day, at, _TOP, width=step - gap, height=_STRIP)
     bottom = _TOP + _STRIP
     bars = _bars(objective, [rows.get(day.isoformat()) for day in days])
     if any(value for value, _ in bars):
@@ -62,6 +64,35 @@ def days_scene(objective: ObjectiveReport, period: Period) -> Scene:
         description=f"{len(days)} days: {kept} within the target, {len(missed)} missed"
         + (f" ({', '.join(missed[:10])})" if missed else "")
         + f", {len(days) - len(objective.days)} without any row.",
+        shapes=tuple(shapes),
+    )
+
+
+def overview_scene(objectives: Sequence[ObjectiveReport], period: Period) -> Scene | None:
+    """A line of days for each objective that has days; None when none has."""
+    lines = [objective for objective in objectives if objective.days]
+    if not lines:
+        return None
+    days = _dates(period)
+    left, high, apart = 168.0, 16.0, 22.0
+    step = (WIDTH - left - RIGHT) / len(days)
+    gap = min(2.0, step / 4)
+    shapes: list[Shape] = []
+    for line, objective in enumerate(lines):
+        y = _TOP + line * apart
+        rows = {row.date: row for row in objective.days}
+        name = objective.name if len(objective.name) <= 26 else objective.name[:25] + "\u2026"
+        shapes.append(Label(left - 10, y + 12, name, Anchor.END, INK))
+        for place, day in enumerate(days):
+            at = left + place * step
+            shapes += _cell(rows.get(day.isoformat()), day, at, y, width=step - gap, height=high)
+    bottom = _TOP + len(lines) * apart
+    shapes += _ticks(days, step, bottom + 10, left)
+    return Scene(
+        width=WIDTH,
+        height=bottom + 18,
+        title="All objectives, day by day",
+        description=f"{len(lines)} objectives over {len(days)} days; each has its own picture below.",
         shapes=tuple(shapes),
     )
 
@@ -108,13 +139,13 @@ def burn_scene(objective: ObjectiveReport, period: Period) -> Scene:
 
 
 def nice(value: Fraction) -> Fraction:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is not below a positive value."""
+    """The smallest round number that is not below a positive value."""
     step = Fraction(1)
     while step >= value:
         step /= 10
     while step * 10 < value:
         step *= 10
-    return next(step * n for n in (1, 2, Fraction(5, 2), 5, 10) if step * n >= value)
+    return next(step * n for n in _ROUND if step * n >= value)
 
 
 def _side(before: bool) -> Anchor:
@@ -127,9 +158,9 @@ def _dates(period: Period) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def _cell(row: DayRow | None, day: date, x: float, width: float) -> list[Shape]:
+def _cell(row: DayRow | None, day: date, x: float, y: float, *, width: float, height: float) -> list[Shape]:
     if row is None:
-        return [Box(x, _TOP, width, _STRIP, "#ffffff", stroke=GRID, note=f"{day}: not reported")]
+        return [Box(x, y, width, height, "#ffffff", stroke=GRID, note=f"{day}: not reported")]
     times = row.times
     whole = times.covered_ns + times.no_data_ns + times.excluded_ns + times.not_started_ns
     note = f"{row.date}: {displayed_text(row.displayed)}, {duration_text(times.down_ns)} down"
@@ -137,22 +168,23 @@ def _cell(row: DayRow | None, day: date, x: float, width: float) -> list[Shape]:
         note += f", {duration_text(times.excluded_ns)} excluded"
     if times.no_data_ns:
         note += f", {duration_text(times.no_data_ns)} without data"
-    shapes: list[Shape] = [Box(x, _TOP, width, _STRIP, _tone(row), note=note)]
+    shapes: list[Shape] = [Box(x, y, width, height, _tone(row), note=note)]
     if whole == 0:
         return shapes
-    out = _part(times.excluded_ns, whole)
+    out = _part(times.excluded_ns, whole, height)
     if out:
-        shapes.append(Box(x, _TOP, width, out, EXCLUDED, Pattern.DOTTED, EXCLUDED_INK, note=note))
-    gone = _part(times.no_data_ns + times.not_started_ns, whole)
+        shapes.append(Box(x, y, width, out, EXCLUDED, Pattern.DOTTED, EXCLUDED_INK, note=note))
+    gone = _part(times.no_data_ns + times.not_started_ns, whole, height)
     if gone:
-        y = _TOP + _STRIP - gone
-        shapes.append(Box(x, y, width, gone, MISSING, Pattern.HATCHED, MISSING_INK, note=note))
+        shapes.append(
+            Box(x, y + height - gone, width, gone, MISSING, Pattern.HATCHED, MISSING_INK, note=note)
+        )
     return shapes
 
 
-def _part(ns: int, whole: int) -> float:
+def _part(ns: int, whole: int, height: float) -> float:
     """The height of a part of a day; what is there at all is seen."""
-    return max(_SMALLEST, float(Fraction(ns, whole)) * _STRIP) if ns else 0.0
+    return max(_SMALLEST, float(Fraction(ns, whole)) * height) if ns else 0.0
 
 
 def _tone(row: DayRow) -> str:
@@ -214,7 +246,7 @@ def _short(text: str) -> str:
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
 
 
-def _ticks(days: Sequence[date], step: float, y: float) -> list[Shape]:
+def _ticks(days: Sequence[date], step: float, y: float, left: float = LEFT) -> list[Shape]:
     """Days that are named below; in long periods the firsts of months."""
     if len(days) > 62:
         named = [place for place, day in enumerate(days) if day.day == 1]
@@ -224,7 +256,7 @@ def _ticks(days: Sequence[date], step: float, y: float) -> list[Shape]:
         apart = -(-len(days) // 12)
         named = list(range(0, len(days), apart))
     middle = step / 2
-    return [Label(LEFT + n * step + middle, y, day_text(days[n]), Anchor.MIDDLE, QUIET) for n in named]
+    return [Label(left + n * step + middle, y, day_text(days[n]), Anchor.MIDDLE, QUIET) for n in named]
 
 
 def _levels(levels: Sequence[Fraction], down: Callable[[Fraction], float]) -> list[Shape]:

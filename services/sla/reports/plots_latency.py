@@ -57,7 +57,7 @@ def latency_scene(objective: ObjectiveReport, latency: LatencyReport) -> Scene |
     drawn = _joined([(across(bar.low), across(bar.high), bar) for bar in bars], latency.threshold_s)
     density = max(bar.count / (to - at) for at, to, bar in drawn)
     ground = _TOP + _HEIGHT
-    shapes: list[Shape] = [Line(((LEFT, ground), (WIDTH - RIGHT, ground)), INK, 0.8)]
+    shapes = _axis(left, right, ground)
     total = sum(bar.count for bar in bars)
     for at, to, bar in drawn:
         height = max(0.8, bar.count / (to - at) / density * _HEIGHT) if bar.count else 0.0
@@ -70,7 +70,7 @@ def latency_scene(objective: ObjectiveReport, latency: LatencyReport) -> Scene |
         shapes.append(
             Box(at, ground - height, max(0.6, to - at - 0.6), height, colour, pattern, "#ffffff", note=note)
         )
-    shapes += _axis(left, right, ground)
+    shapes.append(Line(((LEFT, ground), (WIDTH - RIGHT, ground)), INK, 0.8))
     shapes += _marks(latency, across, ground)
     shapes.append(Label(LEFT - 8, ground - _HEIGHT / 2, "Requests", Anchor.END, QUIET))
     return Scene(

@@ -76,8 +76,15 @@ def percent_text(share: Fraction | None, decimals: int = 3) -> str:
     """A share in percent, floored."""
     if share is None:
         return NONE
+    if share in (0, 1):
+        return f"{100 * share} %"
     sign, text = _signed(100 * share, decimals)
     return f"{sign}{text} %"
+
+
+def target_percent(share: Fraction) -> str:
+    """A promised share in percent, with all of its decimals."""
+    return f"{decimal_text(100 * share, 9)} %"
 
 
 def displayed_text(displayed: str, unit: str = " %") -> str:
@@ -103,13 +110,14 @@ def seconds_text(seconds: Decimal | Fraction | None) -> str:
 
 
 def local_text(instant_ms: int | None, period: Period) -> str:
-    """Date, time and offset of an instant in the report's zone."""
+    """Date, time and offset of an instant in the report's zone; seconds where they are not 0."""
     if instant_ms is None:
         return NONE
     seconds = _offset(instant_ms, period)
     local = _EPOCH + timedelta(milliseconds=instant_ms, seconds=seconds)
     sign, minutes = ("+" if seconds >= 0 else MINUS), abs(seconds) // 60
-    time = local.strftime("%H:%M:%S") + (f".{instant_ms % 1000:03d}" if instant_ms % 1000 else "")
+    time = local.strftime("%H:%M:%S" if instant_ms % 60_000 else "%H:%M")
+    time += f".{instant_ms % 1000:03d}" if instant_ms % 1000 else ""
     return f"{local.date().isoformat()} {time} {sign}{minutes // 60:02d}:{minutes % 60:02d}"
 
 
