@@ -63,6 +63,7 @@ async def serve_alerting(settings: Settings) -> None:
         )
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         database = Database(ClickHouseConfig.from_url(settings.clickhouse_url, settings.clickhouse_database))
+        database.measured_by(telemetry.clickhouse)
         stack.push_async_callback(database.close)
         engine = await connect_nats(settings.nats_url, clock=clock)
         stack.push_async_callback(engine.close)
@@ -81,7 +82,7 @@ async def serve_alerting(settings: Settings) -> None:
         health.add_probe("clickhouse", database.ping, required_for=())
         lists = AlertLists(kv=engine.kv, catalog=catalog, history=history, clock=clock)
         await serve(
-            build_alerting_server(settings, feed=feed, health=health, lists=lists),
+            build_alerting_server(settings, feed=feed, health=health, lists=lists, telemetry=telemetry),
             drain_s=settings.drain_s,
             health=health,
             background=await _background(

@@ -9,11 +9,17 @@ from services.common.config_feed import ConfigFeed
 from services.common.grpc_health import HealthRegistry
 from services.common.grpc_server import build_server
 from services.common.settings import Settings
+from services.common.telemetry import Telemetry
 from threenines.alerting.v1 import alert_service_pb2_grpc, incident_service_pb2_grpc
 
 
 def build_alerting_server(
-    settings: Settings, *, feed: ConfigFeed, health: HealthRegistry, lists: AlertLists
+    settings: Settings,
+    *,
+    feed: ConfigFeed,
+    health: HealthRegistry,
+    lists: AlertLists,
+    telemetry: Telemetry | None = None,
 ) -> grpc.aio.Server:
     """A server that is bound and not started; tokens follow the configuration."""
     server = build_server(
@@ -21,6 +27,7 @@ def build_alerting_server(
         authenticator=build_authenticator(settings, feed),
         health=health,
         service_names=SERVICE_NAMES,
+        telemetry=telemetry,
     )
     alert_service_pb2_grpc.add_AlertServiceServicer_to_server(
         AlertServicer(lists),  # type: ignore[abstract]  # abstract in the stubs only

@@ -79,6 +79,7 @@ class Collector:
         self.retention = Retention()
         feed.on_change(self._configure)
         self._configure()
+        database.measured_by(self.telemetry.clickhouse)
         self.store = ClickHousePointStore(database, clock)
         self.reader = ClickHouseReader(database)
         self.tallies = Tallies(self.telemetry.counters, since_ns=clock.now_ns())
@@ -153,6 +154,7 @@ class Collector:
             authenticator=self.authenticator,
             health=self.health,
             clock=self.clock,
+            telemetry=self.telemetry,
         )
 
     def _workers_environment(self, doors: Doors) -> dict[str, str]:

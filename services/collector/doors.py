@@ -29,7 +29,7 @@ from services.common.clock import Clock
 from services.common.grpc_health import HealthRegistry
 from services.common.grpc_server import bound_port, build_server
 from services.common.log_port import Log
-from services.common.telemetry import Counters
+from services.common.telemetry import Counters, Telemetry
 
 
 class Doors:
@@ -51,6 +51,7 @@ class Doors:
         health: HealthRegistry,
         clock: Clock,
         kept: KeptRecords | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._config = config
         self._authenticator = authenticator
@@ -73,6 +74,7 @@ class Doors:
             health=health,
             service_names=[OTLP_SERVICE],
             max_receive_bytes=config.receive.max_request_bytes,
+            telemetry=telemetry,
         )
         add_metrics_service(self.otlp, self._receiver, self._admission)
         self.http = self._http_server()

@@ -5,6 +5,7 @@ The tenant comes from the credential and never from anything else that the calle
 knows neither gRPC nor what any RPC does.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ __all__ = [
     "Role",
     "TokenRecord",
     "TokenTable",
+    "confirm_principal",
     "current_principal",
     "enter_principal",
     "leave_principal",
@@ -67,6 +69,7 @@ class Principal:
 
 _ANYONE = Principal(DEFAULT_TENANT, Role.ADMIN, _NO_TOKEN_ID)
 _principal: ContextVar[Principal | None] = ContextVar("principal", default=None)
+_again: ContextVar[Callable[[], Principal] | None] = ContextVar("again", default=None)
 
 
 class Authenticator:
@@ -132,8 +135,27 @@ def current_principal() -> Principal:
     return principal
 
 
-def enter_principal(principal: Principal) -> Token[Principal | None]:
-    """Make this the caller in the current context; give the result to `leave_principal`."""
+def confirm_principal() -> Principal:
+    """The caller, its credential checked again: for calls that last long. From now on it is the caller.
+
+    Raises Unauthenticated as `Authenticator.authenticate` does, once the token is revoked or gone.
+    """
+    again = _again.get()
+    if again is None:
+        return current_principal()
+    principal = again()
+    _principal.set(principal)
+    return principal
+
+
+def enter_principal(
+    principal: Principal, again: Callable[[], Principal] | None = None
+) -> Token[Principal | None]:
+    """Make this the caller in the current context; give the result to `leave_principal`.
+
+    `again` authenticates the same credential once more, for `confirm_principal`.
+    """
+    _again.set(again)
     return _principal.set(principal)
 
 

@@ -7,7 +7,8 @@ tenant; every statement comes from the caller with its values as bound parameter
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -17,11 +18,15 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.summary import QuerySummary
 
 from services.common.clickhouse_errors import failure_in, unavailable, wrap
+from services.common.clock import SystemClock
 from services.common.errors import InvalidArgument, NotFound
 from services.common.native_read import ReadColumn, read_columns
 
 Parameters = Mapping[str, Any]
+Observer = Callable[[str, str, float], None]
+"""Told after each statement: its kind (read, insert, command), outcome (ok, failed) and seconds."""
 
+_CLOCK = SystemClock()
 _NO_PARAMETERS: Parameters = {}
 _DEFAULT_PORTS = {"http": 8123, "https": 8443}
 # Larger answers are taken apart beside the event loop.
@@ -88,6 +93,7 @@ class Database:
 
     def __init__(self, config: ClickHouseConfig) -> None:
         self._config = config
+        self._observe: Observer | None = None
         self._client: AsyncClient | None = None
         self._connecting = asyncio.Lock()
 
@@ -96,10 +102,14 @@ class Database:
         """The database that unqualified table names belong to."""
         return self._config.database
 
+    def measured_by(self, observe: Observer) -> None:
+        """From now on tell `observe` how long each statement took."""
+        self._observe = observe
+
     async def rows(self, sql: str, parameters: Parameters = _NO_PARAMETERS) -> list[tuple[Any, ...]]:
         """Rows of a SELECT as Python values; DateTime64 as datetime."""
         client = await self._connected()
-        with wrap():
+        with self._measured("read"), wrap():
             result = await client.query(sql, parameters=dict(parameters), settings=dict(_ALWAYS))
             return [tuple(row) for row in result.result_rows]
 
@@ -110,7 +120,7 @@ class Database:
         `native_columns`. A result without rows may come back as an empty dict.
         """
         client = await self._connected()
-        with wrap():
+        with self._measured("read"), wrap():
             body = await client.raw_query(
                 sql, parameters=dict(parameters), settings=dict(_ALWAYS), fmt="Native"
             )
@@ -131,7 +141,7 @@ class Database:
         `in_database=False` runs it without a current database: for CREATE DATABASE.
         """
         client = await self._connected()
-        with wrap():
+        with self._measured("command"), wrap():
             result = await client.command(
                 sql, parameters=dict(parameters), settings={**_ALWAYS, **settings}, use_database=in_database
             )
@@ -153,7 +163,7 @@ class Database:
         client = await self._connected()
         names = ", ".join(f"`{column}`" for column in columns)
         # `command` and not the driver's raw_insert: that one repeats itself after a lost connection.
-        with wrap():
+        with self._measured("insert"), wrap():
             result = await client.command(
                 f"INSERT INTO {table} ({names}) FORMAT Native",
                 data=_Data(block),
@@ -200,6 +210,18 @@ class Database:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+    @contextmanager
+    def _measured(self, kind: str) -> Iterator[None]:
+        if self._observe is None:
+            yield
+            return
+        began, outcome = _CLOCK.monotonic_ns(), "failed"
+        try:
+            yield
+            outcome = "ok"
+        finally:
+            self._observe(kind, outcome, (_CLOCK.monotonic_ns() - began) / 1e9)
 
     async def _connected(self) -> AsyncClient:
         async with self._connecting:

@@ -5,6 +5,8 @@ context variable for the length of the call. What a caller may do is not decided
 the tenant of the request is known (`auth.require_tenant`).
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import grpc
@@ -32,11 +34,12 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith(_OPEN_PREFIXES):
             return handler
+        again = partial(self._authenticator.authenticate, _authorization(handler_call_details))
         try:
-            principal = self._authenticator.authenticate(_authorization(handler_call_details))
+            principal = again()
         except Unauthenticated as err:
             return _refusing(err)
-        return rewrapped(handler, lambda behaviour: _as_principal(behaviour, principal))
+        return rewrapped(handler, lambda behaviour: _as_principal(behaviour, principal, again))
 
 
 def _authorization(details: grpc.HandlerCallDetails) -> str | None:
@@ -55,9 +58,9 @@ def _refusing(error: Unauthenticated) -> Handler:
     return handler
 
 
-def _as_principal(behaviour: Behaviour, principal: Principal) -> Behaviour:
+def _as_principal(behaviour: Behaviour, principal: Principal, again: Callable[[], Principal]) -> Behaviour:
     async def identified(request: Any, context: Any) -> Any:
-        token = enter_principal(principal)
+        token = enter_principal(principal, again)
         try:
             return await run_behaviour(behaviour, request, context)
         finally:

@@ -47,6 +47,7 @@ class HealthRegistry:
         self._probes: list[_Probe] = []
         self._services: frozenset[str] = frozenset({""})
         self._draining = False
+        self._on_drain: list[Callable[[], None]] = []
 
     def add_probe(self, name: str, check: Probe, *, required_for: Iterable[str] | None = None) -> None:
         """Add a dependency: `check` raises, or returns False, while it is unusable.
@@ -64,6 +65,12 @@ class HealthRegistry:
     def drain(self) -> None:
         """From now on everything is NOT_SERVING: the process is about to stop."""
         self._draining = True
+        for tell in self._on_drain:
+            tell()
+
+    def on_drain(self, tell: Callable[[], None]) -> None:
+        """Call `tell` when the process is about to stop, so that streams can end before they are cut off."""
+        self._on_drain.append(tell)
 
     def knows(self, service: str) -> bool:
         """Whether it is a service of this process ("" always is)."""

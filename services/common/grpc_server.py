@@ -20,8 +20,10 @@ from services.common.environment import ConfigurationError
 from services.common.grpc_auth import AuthInterceptor
 from services.common.grpc_errors import ErrorInterceptor
 from services.common.grpc_health import HealthRegistry, HealthServicer
+from services.common.grpc_measure import MeasureInterceptor
 from services.common.settings import Environment, PortUse
 from services.common.settings import ServerConfig as ServerConfig
+from services.common.telemetry import Telemetry
 from services.common.tls import read_identity, refuse_tls12
 
 _log = logging.getLogger(__name__)
@@ -48,9 +50,11 @@ def build_server(
     health: HealthRegistry,
     service_names: Sequence[str],
     max_receive_bytes: int = 64 << 20,
+    telemetry: Telemetry | None = None,
 ) -> grpc.aio.Server:
     """A server that is bound to its port and not started; the caller adds its servicers.
 
+    With `telemetry` the durations of calls are measured.
     `service_names` are full names (`threenines.sla.v1.SlaService`), for health and reflection.
     Raises ConfigurationError when production has no TLS, a certificate cannot be used, or the
     port is taken. `bound_port` tells the port when the configuration says 0.
@@ -59,8 +63,9 @@ def build_server(
     credentials = _credentials(config)
     if config.port_use is not PortUse.JOINED:
         check_address(config.listen)
+    measuring = () if telemetry is None else (MeasureInterceptor(telemetry),)
     server = grpc.aio.server(
-        interceptors=(ErrorInterceptor(), AuthInterceptor(authenticator)),
+        interceptors=(*measuring, ErrorInterceptor(), AuthInterceptor(authenticator)),
         options=_options(max_receive_bytes, config.port_use),
     )
     health.add_services(service_names)

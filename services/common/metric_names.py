@@ -49,6 +49,8 @@ CounterName = Literal[
     "sla.objectives.failed",
     # slices whose revision went up because of late data; tenant
     "sla.slices.reopened",
+    # series that two processes write at a time, each once; tenant
+    "sla.series.overlapping",
     # figures served; rpc
     "sla.figures.served",
     # figures found instead of computed; where (process or cache)

@@ -37,6 +37,7 @@ async def serve_dr(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         stack.callback(telemetry.shutdown)
         database = Database(config.clickhouse)
+        database.measured_by(telemetry.clickhouse)
         stack.push_async_callback(database.close)
         engine = await connect_nats(config.nats_url, clock=clock)
         stack.push_async_callback(engine.close)
@@ -54,6 +55,7 @@ async def serve_dr(settings: Settings) -> None:
             authenticator=build_authenticator(settings, feed),
             health=health,
             service_names=SERVICE_NAMES,
+            telemetry=telemetry,
         )
         add_servicers(server, parts.servicer)
         holder = f"{socket.gethostname()}:{os.getpid()}"

@@ -26,10 +26,10 @@ from services.sla.convert_requests import (
 )
 from services.sla.maintenance.manage import Maintenance
 from services.sla.names import parse_contract, parse_objective, parse_parent, parse_status
-from services.sla.outcome_rpcs import OutcomeRpcs, Outcomes
 from services.sla.reports.generate import Reports
 from services.sla.reports.servicer import ReportRpcs
 from services.sla.serve import SlaFigures
+from services.sla.servicer_outcomes import OutcomeRpcs, Outcomes
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
 SERVICE_NAME = sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].full_name

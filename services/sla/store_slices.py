@@ -26,6 +26,7 @@ class SliceStorer:
 
     Args:
         database_id: the identity of the database; raises Unavailable or NotFound while there is none.
+        stored: told the tenant after each record whose slices can now be read; must not block.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class SliceStorer:
         database_id: Callable[[], Awaitable[str]],
         region: str,
         counters: Counters | None = None,
+        stored: Callable[[str], None] | None = None,
     ) -> None:
         self._log = log
         self._kv = kv
@@ -46,6 +48,7 @@ class SliceStorer:
         self._database_id = database_id
         self._region = region
         self._counters = counters or Counters()
+        self._stored = stored
         self._seq = -1
 
     async def run(self) -> None:
@@ -88,6 +91,8 @@ class SliceStorer:
             for message, seq in _messages(entries):
                 if message.tenant is not None and (message.slices or message.hours):
                     await self._store.store(message.tenant, message.slices, seq=seq, hours=message.hours)
+                    if self._stored is not None:
+                        self._stored(message.tenant)
             await self._kv.put(POSITIONS, key, json.dumps({"seq": entries[-1].seq}).encode())
             self._seq = entries[-1].seq
             self._counters.add("common.records.stored", len(entries), stream=SLICES)
