@@ -55,6 +55,13 @@ class CompositeKind(StrEnum):
     WEIGHTED = "weighted"
 
 
+class OverlapRule(StrEnum):
+    """What two live processes of one series come to: both count, or only the one that started later."""
+
+    COUNT = "count"
+    DROP = "drop"
+
+
 class BadOutcome(Spec):
     """A request is bad when this attribute is a number of at least this much."""
 
@@ -76,6 +83,7 @@ class AvailabilityObjective(Spec):
     metric: MetricName = _REQUEST_DURATION
     match: dict[str, str] = Field(default_factory=dict)
     bad: BadOutcome = BadOutcome()
+    overlap: OverlapRule = OverlapRule.COUNT
     method: Annotated[MethodSpec, Field(discriminator="type")] | None = None
     signal: Annotated[SignalSpec, Field(discriminator="type")] | None = None
 
@@ -96,6 +104,7 @@ class LatencyObjective(Spec):
     metric: MetricName = _REQUEST_DURATION
     match: dict[str, str] = Field(default_factory=dict)
     reading: LatencyReading = LatencyReading.MERGED
+    overlap: OverlapRule = OverlapRule.COUNT
 
     @property
     def good_share(self) -> Fraction:

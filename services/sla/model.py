@@ -20,6 +20,7 @@ from services.sla.terms import Effect as Effect
 from services.sla.terms import IncidentClock as IncidentClock
 from services.sla.terms import IncidentTerms as IncidentTerms
 from services.sla.terms import IncidentUntil as IncidentUntil
+from services.sla.terms import Overlap as Overlap
 from services.sla.terms import Reading as Reading
 from services.sla.terms import ReportTerms as ReportTerms
 from services.sla.terms import ServiceHours as ServiceHours
@@ -103,6 +104,7 @@ class Objective:
     method: Method = REQUEST_RATIO
     signal: Signal = None
     reading: Reading = Reading.MERGED
+    overlap: Overlap = Overlap.COUNT
     effect: Effect = Effect.DROP
     notice_ms: int = 0
     incident: IncidentTerms | None = None
@@ -205,6 +207,7 @@ class SliceMessage:
     """One record of the SLICES stream; `tenant` None and no slices when only log time moved.
 
     hours: exact sums of whole UTC hours whose slices are sealed, as slices of an hour.
+    shard, shards: whose log time `watermark_ns` is: that of the tenants whose hash modulo shards is shard.
     """
 
     tenant: str | None
@@ -212,6 +215,8 @@ class SliceMessage:
     applied_seq: int
     slices: tuple[tuple[str, Revision], ...] = ()
     hours: tuple[tuple[str, Revision], ...] = ()
+    shard: int = 0
+    shards: int = 1
 
 
 @dataclass(frozen=True, slots=True)

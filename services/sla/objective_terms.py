@@ -52,6 +52,7 @@ from services.sla.model import (
     NoData,
     Objective,
     ObjectiveKind,
+    Overlap,
     Reading,
     ReportTerms,
     ServiceHours,
@@ -79,6 +80,7 @@ def objective_of(
                 match=dict(one.match),
                 threshold_s=Fraction(one.target.ns, 10**9),
                 reading=Reading(one.reading.value),
+                overlap=Overlap(one.overlap.value),
             )
         case IncidentObjective():
             return replace(common, incident=_incident(spec, one))
@@ -237,6 +239,7 @@ def _availability(common: Objective, one: AvailabilityObjective, preset: Preset 
         bad_at_least=one.bad.at_least,
         method=method,
         signal=signal,
+        overlap=Overlap(one.overlap.value),
     )
 
 

@@ -26,12 +26,14 @@ from services.sla.model import (
     Ints,
     Objective,
     ObjectiveKind,
+    Overlap,
     PointKind,
     Series,
     Slice,
 )
 from services.sla.slice_coverage import Covered, covered_time
 from services.sla.slice_grid import NOTHING, UP, Grid, Pieces, slice_at, time_in_states
+from services.sla.slice_overlap import without_superseded
 from services.sla.slice_rows import BucketGroup, Increments, bad, matches, seconds_per_unit, take
 
 __all__ = ["Grid", "State", "compute", "in_state", "state_of"]
@@ -80,6 +82,8 @@ def compute(
     if grid.count == 0:
         return []
     pieces = Pieces.of(grid, excluded)
+    if objective.overlap is Overlap.DROP:
+        parts = [without_superseded(part) for part in parts]
     if objective.kind is ObjectiveKind.AVAILABILITY:
         good, total = _outcomes(objective, parts, series, pieces)
         distributions: list[Distribution | None] = [None] * grid.count

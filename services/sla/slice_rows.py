@@ -41,12 +41,15 @@ class BucketGroup:
 class Increments:
     """What each point adds: n requests over (start, ts], and how they fall into buckets.
 
+    begun: the start that the point names, which tells processes apart.
+
     Exponential: shape (2, rows) is scale and offset, buckets of row i are counts[at[i]:at[i+1]] and
     `zero` of them as near to zero as `zero_threshold`. Explicit: one group for each set of bounds.
     """
 
     kind: PointKind
     series: Ints
+    begun: Ints
     start: Ints
     ts: Ints
     n: Ints
@@ -129,7 +132,18 @@ def increments_of(rows: Rows, series: Mapping[int, Series], reports: Reports) ->
     shape = np.zeros((2, 0), np.int64)
     at = np.zeros(1, np.int64)
     return Increments(
-        rows.kind, rows.series, start, rows.ts, n, shape, at, none, none, none.astype(np.float64), groups
+        rows.kind,
+        rows.series,
+        rows.start,
+        start,
+        rows.ts,
+        n,
+        shape,
+        at,
+        none,
+        none,
+        none.astype(np.float64),
+        groups,
     )
 
 
@@ -171,7 +185,18 @@ def _exponential(rows: Rows, start: Ints, prev: Ints, n: Ints) -> Increments:
     zero = np.zeros(size, np.int64)
     increase.increments(rows.zero_count, prev, zero)
     return Increments(
-        rows.kind, rows.series, start, rows.ts, n, shape, at, counts, zero, rows.zero_threshold, ()
+        rows.kind,
+        rows.series,
+        rows.start,
+        start,
+        rows.ts,
+        n,
+        shape,
+        at,
+        counts,
+        zero,
+        rows.zero_threshold,
+        (),
     )
 
 

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from services.common.telemetry import Counters
 from services.sla.model import Ints, Objective, PointKind, Series, Slice
 from services.sla.ports import PointReader
 from services.sla.slice_compute import Grid, compute
 from services.sla.slice_coverage import LOOKBACK_MS, Covered, covered, reports_of
+from services.sla.slice_overlap import Overlaps
 from services.sla.slice_rows import Increments, in_order, increments_of, matches
 
 
@@ -112,8 +114,9 @@ class _Requests:
 class RequestSource:
     """`Source` over request histograms."""
 
-    def __init__(self, reader: PointReader) -> None:
+    def __init__(self, reader: PointReader, counters: Counters | None = None) -> None:
         self._reader = reader
+        self._overlaps = Overlaps(counters)
         self._series: dict[tuple[str, str], dict[int, Series]] = {}
 
     def feed(self, objective: Objective) -> Feed:
@@ -137,6 +140,7 @@ class RequestSource:
             found = await self._reader.rows(tenant, metric, PointKind(kind), low_ms=low_ms, high_ms=high_ms)
             if len(found):
                 parts.append(await asyncio.to_thread(increments_of, in_order(found), series, reports))
+        self._overlaps.seen(tenant, metric, parts)
         covers = {}
         for one in objectives:
             senders = {found.sender_id for found in series.values() if matches(found, one)}

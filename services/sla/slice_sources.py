@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.common.telemetry import Counters
 from services.sla.kernels import intervals
 from services.sla.methods.model import Heartbeat, Probe
 from services.sla.model import Exports, Ints, Numbers, Objective, ObjectiveKind, Series, Slice
@@ -27,8 +28,8 @@ _NO_EXPORTS = Exports(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, 
 class Sources:
     """`Source` of every objective that has slices."""
 
-    def __init__(self, reader: PointReader) -> None:
-        self._requests = RequestSource(reader)
+    def __init__(self, reader: PointReader, counters: Counters | None = None) -> None:
+        self._requests = RequestSource(reader, counters)
         self._probes = ProbeSource(reader)
         self._heartbeats = HeartbeatSource(reader)
         self._stored = StoredSource(reader)

@@ -1,4 +1,4 @@
-"""Which terms each slice is computed under, and what a change of the configuration makes of slices that exist.
+"""Which terms a slice is computed under, and what a change of the configuration does to slices that exist.
 
 A slice that starts in [from, until) of a version is computed under that version. When the configuration
 changes, `Footing`s of before and after say where slices have other contents now: those are computed again and

@@ -28,6 +28,13 @@ class Reading(StrEnum):
     SLICES = "slices"
 
 
+class Overlap(StrEnum):
+    """What two live processes of one series come to: both count, or only the one that started later."""
+
+    COUNT = "count"
+    DROP = "drop"
+
+
 class IncidentClock(StrEnum):
     """Which time counts towards the resolution of an incident."""
 

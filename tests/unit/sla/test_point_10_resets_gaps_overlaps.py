@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from services.common.telemetry import Counters
 from services.sla.memory import MemoryPointReader
-from services.sla.model import PointKind
+from services.sla.model import Overlap, PointKind
 from services.sla.rows_build import Point
 from services.sla.slice_compute import Grid
 from services.sla.slice_grid import NOTHING
@@ -124,3 +125,37 @@ async def test_explicit_buckets_follow_the_same_rules():
     ]
 
     assert await totals([(stepped, one) for one in points], LATENCY) == (18, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "slices"),
+    [
+        # Of the later start: 3, and floor(3 * 4/5) of the next 3.
+        pytest.param("two live starts", (5, 1), id="two live starts"),
+        pytest.param("delta overlap", (3, 3), id="delta overlap"),
+        pytest.param("restart between exports", (13, 2), id="restart"),
+        pytest.param("true reset", (8, 0), id="no overlap"),
+    ],
+)
+@pytest.mark.parametrize("objective", [AVAILABILITY, LATENCY], ids=["counts", "buckets"])
+async def test_a_contract_may_count_only_the_later_of_two_writers(name, slices, objective):
+    dropping = replace(objective, overlap=Overlap.DROP)
+
+    assert await totals(FIXTURES[name].rows(), dropping) == slices
+
+
+async def test_two_writers_of_one_series_are_told_once(caplog):
+    reader, counters = MemoryPointReader(), Counters()
+    for name, metric in (("two live starts", METRIC), ("restart between exports", "calm")):
+        for series, one in FIXTURES[name].rows():
+            reader.put(TENANT, metric, series, one)
+    source = RequestSource(reader, counters)
+
+    for _ in range(3):
+        for metric in (METRIC, "calm"):
+            await source.load([replace(AVAILABILITY, metric=metric)], at(0), at(20))
+
+    assert counters.value("sla.series.overlapping", tenant=TENANT) == 1
+    assert [one.getMessage() for one in caplog.records] == [
+        f"two processes write series {1:016x} of {TENANT} {METRIC}"
+    ]

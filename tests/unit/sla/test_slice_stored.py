@@ -9,11 +9,12 @@ from fractions import Fraction
 
 import pytest
 
+from services.common.metric_names import COUNTER_NAMES, GAUGE_NAMES
 from services.sla.memory import MemoryPointReader
 from services.sla.model import ObjectiveKind
 from services.sla.slice_compute import Grid, State, state_of
 from services.sla.slice_grid import NOTHING
-from services.sla.slice_stored import ACKNOWLEDGED, DEAD, LOGGED, OWN_TENANT, STORED, UNREAD
+from services.sla.slice_stored import ACKNOWLEDGED, DEAD, LOGGED, METRICS, OWN_TENANT, STORED, UNREAD
 from services.sla.slice_stored_source import StoredSource
 from tests.unit.sla.clients import TENANT
 from tests.unit.sla.signals import at, counted, counter, gauge, said, spans
@@ -206,3 +207,7 @@ async def test_maintenance_takes_its_losses_out():
     # Half of the fourth slice is left: floor(100 n / 10) - floor(50 n / 10) of its points.
     assert [one.total for one in slices] == [100, 100, 0, 50, 100, 100]
     assert [one.excluded_ns // 10**9 for one in slices] == [0, 0, 10, 5, 0, 0]
+
+
+def test_the_metrics_are_ones_that_the_collector_reports():
+    assert set(METRICS) <= {f"threenines.{name}" for name in (*COUNTER_NAMES, *GAUGE_NAMES)}
