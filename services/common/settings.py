@@ -14,6 +14,7 @@ from services.common.environment import ConfigurationError as ConfigurationError
 from services.common.environment import EnvironmentReader, Secret, redacted
 
 MOST_WORKERS = 64
+MOST_SHARDS = 256
 _LEAST_RECEIVE_BYTES = 1 << 20
 
 
@@ -99,6 +100,8 @@ class Settings:
     log_replicas: int = 1
     log_placement_tags: tuple[str, ...] = ()
     drain_s: int = 10
+    sla_shards: int = 1
+    """Parts into which tenants are divided among slicers; the same in every process of the system."""
     collector_workers: int = 1
     """Processes that receive, the collector's own included."""
     collector_memory_bytes: int = 1 << 30
@@ -175,6 +178,7 @@ def _read(reader: EnvironmentReader) -> Settings:
         log_replicas=reader.integer("THREENINES_LOG_REPLICAS", 1, low=1, high=5),
         log_placement_tags=reader.texts("THREENINES_LOG_PLACEMENT_TAGS", pattern=r"[A-Za-z0-9:._-]{1,128}"),
         drain_s=reader.integer("THREENINES_DRAIN_S", 10, low=0, high=600),
+        sla_shards=reader.integer("THREENINES_SLA_SHARDS", 1, low=1, high=MOST_SHARDS),
         collector_workers=reader.integer("THREENINES_COLLECTOR_WORKERS", 1, low=1, high=MOST_WORKERS),
         collector_memory_bytes=reader.integer(
             "THREENINES_COLLECTOR_MEMORY_BYTES", 1 << 30, low=512 << 20, high=1 << 40

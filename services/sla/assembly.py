@@ -24,10 +24,13 @@ from services.sla.incidents.clickhouse import ClickHouseIncidents
 from services.sla.kept_figures import KeptFigures
 from services.sla.maintenance.manage import Maintenance
 from services.sla.objectives import Catalogue
+from services.sla.outcomes import build_outcomes
 from services.sla.serve import SlaFigures
 from services.sla.servicer import SERVICE_NAME, SlaServicer
-from services.sla.slice import Slicer
+from services.sla.slice_assembly import build_slicers, sliced_by
+from services.sla.slice_pool import SlicerPool
 from services.sla.store_slices import SliceStorer
+from services.sla.watch import Changes
 from threenines.sla.v1 import sla_service_pb2_grpc
 
 
@@ -60,12 +63,19 @@ class Parts:
     """What a process runs."""
 
     servicer: SlaServicer
-    slicer: Slicer
+    slicer: SlicerPool
     storer: SliceStorer
+    changes: Changes
 
 
 def build_sla_server(
-    settings: Settings, config: SlaConfig, *, feed: ConfigFeed, health: HealthRegistry, servicer: SlaServicer
+    settings: Settings,
+    config: SlaConfig,
+    *,
+    feed: ConfigFeed,
+    health: HealthRegistry,
+    servicer: SlaServicer,
+    telemetry: Telemetry | None = None,
 ) -> grpc.aio.Server:
     """A server that is bound and not started; tokens follow the configuration."""
     server = build_server(
@@ -73,6 +83,7 @@ def build_sla_server(
         authenticator=build_authenticator(settings, feed),
         health=health,
         service_names=[SERVICE_NAME],
+        telemetry=telemetry,
     )
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server)
     return server
@@ -99,11 +110,14 @@ def assemble(
     holder: str,
     counters: Counters,
     cache: FigureCache | None = None,
+    shards: int = 1,
 ) -> Parts:
     """Everything behind the server; nothing runs yet. `cache`: figures shared with other processes."""
     reader, slices = ClickHousePointReader(database), ClickHouseSliceStore(database)
     catalogue = Catalogue(feed, clock)
     ready = ReadyDatabase(database, clock)
+    changes = Changes()
+    feed.on_change(changes.everything)
     storer = SliceStorer(
         log=log,
         kv=kv,
@@ -112,17 +126,19 @@ def assemble(
         database_id=ready.identity,
         region=region,
         counters=counters,
+        stored=changes.stored,
     )
-    slicer = Slicer(
+    pool = build_slicers(
         log=log,
         kv=kv,
         clock=clock,
         reader=reader,
         store=slices,
         storer=storer,
-        objectives=catalogue.sliced,
+        configuration=sliced_by(catalogue, feed, clock),
         region=region,
         holder=holder,
+        shards=shards,
         counters=counters,
     )
     figures = SlaFigures(
@@ -134,4 +150,15 @@ def assemble(
         burn_windows=BurnWindows(feed).of,
     )
     maintenance = Maintenance(log=log, feed=feed, clock=clock, contracts=catalogue, random_bytes=token_bytes)
-    return Parts(SlaServicer(figures, maintenance), slicer, storer)  # type: ignore[abstract]  # in the stubs only
+    outcomes = build_outcomes(
+        database=database,
+        log=log,
+        clock=clock,
+        region=region,
+        contracts=catalogue,
+        slices=slices,
+        figures=figures,
+        changes=changes,
+    )
+    servicer = SlaServicer(figures, maintenance, outcomes=outcomes)
+    return Parts(servicer, pool, storer, changes)

@@ -19,6 +19,7 @@ class SlaConfig:
     region: str
     holder: str
     drain_s: int
+    shards: int = 1
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "SlaConfig":
@@ -35,4 +36,5 @@ class SlaConfig:
             region=settings.region,
             holder=f"{settings.region}:{socket.gethostname()}:{os.getpid()}",
             drain_s=settings.drain_s,
+            shards=settings.sla_shards,
         )

@@ -29,14 +29,20 @@ async def serve_sla(settings: Settings) -> None:
     from services.sla import kernels
     from services.sla.assembly import assemble, build_sla_server, telemetry_of
     from services.sla.config import SlaConfig
+    from services.sla.figure_redis import RedisFigureCache
     from services.sla.servicer import SERVICE_NAME
+    from services.sla.slice_assembly import remaining_s
 
     config, clock, telemetry = SlaConfig.from_settings(settings), SystemClock(), telemetry_of(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         warming = asyncio.create_task(asyncio.to_thread(kernels.warm))
         database = Database(config.clickhouse)
+        database.measured_by(telemetry.clickhouse)
         stack.push_async_callback(database.close)
+        # Never waited for: without Redis figures are computed again.
+        cache = RedisFigureCache(config.redis_url)
+        stack.push_async_callback(cache.close)
         engine = await connect_nats(config.nats_url, clock=clock)
         stack.push_async_callback(engine.close)
         streams = StreamsConfig.from_settings(settings)
@@ -54,12 +60,22 @@ async def serve_sla(settings: Settings) -> None:
             region=config.region,
             holder=config.holder,
             counters=telemetry.counters,
+            cache=cache,
+            shards=config.shards,
         )
+        telemetry.gauges("sla.backfill.remaining", partial(remaining_s, parts.slicer))
+        telemetry.gauge("sla.objectives.failing", lambda: float(len(parts.slicer.failing)))
         health = HealthRegistry(clock)
+        # Watches end before they are cut off.
+        health.on_drain(parts.changes.drain)
         health.add_probe("log", engine.probe)
         # Without ClickHouse there are no figures, but the process stays up and waits.
         health.add_probe("clickhouse", database.ping, required_for=[SERVICE_NAME])
-        server = build_sla_server(settings, config, feed=feed, health=health, servicer=parts.servicer)
+        # Of some objectives only: the service answers for all others.
+        health.add_probe("slicer", parts.slicer.probe, required_for=[])
+        server = build_sla_server(
+            settings, config, feed=feed, health=health, servicer=parts.servicer, telemetry=telemetry
+        )
         await warming
         await serve(
             server,

@@ -61,8 +61,8 @@ def applied_to_json(applied: Applied) -> bytes:
 
 
 def message_to_json(message: SliceMessage) -> bytes:
-    """One record of SLICES; "hours" is there only when there are some."""
-    record = {
+    """One record of SLICES; "hours" and shards are there only when there are several."""
+    record: dict[str, Any] = {
         "version": _VERSION,
         "type": "slices",
         "tenant": message.tenant,
@@ -70,6 +70,8 @@ def message_to_json(message: SliceMessage) -> bytes:
         "applied_seq": message.applied_seq,
         "slices": [_revision_to_dict(objective, one) for objective, one in message.slices],
     }
+    if message.shards > 1:
+        record |= {"shard": message.shard, "shards": message.shards}
     if message.hours:
         record["hours"] = [_revision_to_dict(objective, one) for objective, one in message.hours]
     return _dump(record)
@@ -90,6 +92,8 @@ def message_from_json(data: bytes) -> SliceMessage | None:
         applied_seq=int(record["applied_seq"]),
         slices=tuple((str(one["objective"]), _revision_from_dict(one)) for one in record["slices"]),
         hours=tuple((str(one["objective"]), _revision_from_dict(one)) for one in record.get("hours", ())),
+        shard=int(record.get("shard", 0)),
+        shards=int(record.get("shards", 1)),
     )
 
 

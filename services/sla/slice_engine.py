@@ -1,257 +1,299 @@
 """Turns what was applied into new revisions of slices: the slicer without its streams.
 
-A function of the applied batches, the stored points and the slices that were published before. Whatever it
-remembers can be read back, so a new engine that starts from the stored slices continues the same.
+A function of the applied batches, the stored points, the configuration and the slices that were published
+before. Whatever it remembers can be read back, so a new engine that starts from the stored slices and the
+record of work continues the same. What comes in is planned by `plan`; what is left to do of the past comes
+out of `piece`, an hour at a time, for whenever nothing waits.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from services.sla.model import NS_PER_MS, Applied, Objective, PointKind, Revision, Series, Slice, Touched
-from services.sla.ports import PointReader, SliceStore
+from services.common.errors import ThreeninesError
+from services.common.telemetry import Counters
+from services.sla.model import NS_PER_MS, Applied, Revision, Slice, Touched
+from services.sla.ports import SliceStore
 from services.sla.slice_book import Book
-from services.sla.slice_compute import Grid, compute
-from services.sla.slice_coverage import LOOKBACK_MS, Covered, covered, latest, reports_of
-from services.sla.slice_range import Range, dirty_range, pieces, written_ranges
-from services.sla.slice_rows import Increments, in_order, increments_of, matches
+from services.sla.slice_hours import HOUR_MS
+from services.sla.slice_range import Range, written_ranges
+from services.sla.slice_recompute import Pair, Recompute
+from services.sla.slice_shelf import Configuration, Key, Shelf, _at_once
+from services.sla.slice_source import Feed, Source
+from services.sla.slice_work import Work, WorkStore
 
 _logger = logging.getLogger(__name__)
 
 REACH_MS = 8 * 86_400_000
 """How far before log time slices are computed again: points may be 7 days late."""
 
-_MARGIN_MS = 60_000
-_Key = tuple[str, str]
+_INLINE = 4
+"""More hours than these of one metric at once, when they are past, wait for a pause of what is live."""
 
-__all__ = ["REACH_MS", "Plan", "SliceEngine"]
+_RETRY_MS = 10_000
+_MOST_RETRY_MS = 600_000
+
+__all__ = ["REACH_MS", "Configuration", "Plan", "SliceEngine"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to publish for some batches: revisions by (tenant, objective), and how far each is sealed."""
+    """What to publish: revisions of slices and hours by (tenant, objective).
+
+    A plan without any still has to be committed: it may have looked where there was nothing.
+    """
 
     watermark_ns: int
-    revisions: Mapping[_Key, Sequence[Revision]]
-    sealed_ms: Mapping[_Key, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """What overlaps (low, high] of one metric."""
-
-    low_ms: int
-    high_ms: int
-    series: Mapping[int, Series]
-    parts: tuple[Increments, ...]
-    cover: Mapping[str, Covered]
+    revisions: Mapping[Key, Sequence[Revision]]
+    hours: Mapping[Key, Sequence[Revision]] = field(default_factory=dict)
 
 
 class SliceEngine:
-    """Plans revisions; the caller publishes them and then says so with `commit`.
+    """Plans revisions; the caller publishes them, says so with `commit`, and records the work with `save`.
 
-    A plan that was not published leaves nothing behind: plan again.
+    A plan that was not published leaves nothing behind: plan again. Only one plan is open at a time.
+
+    Args:
+        source: the points.
+        store: what was published before.
+        configuration: what is promised.
+        works: keeps what is left to do; without it, a new process starts a back-fill anew.
+        settled: returns when everything that was published is stored.
     """
 
     def __init__(
-        self, *, reader: PointReader, store: SliceStore, objectives: Callable[[], Sequence[Objective]]
+        self,
+        *,
+        source: Source,
+        store: SliceStore,
+        configuration: Configuration,
+        works: WorkStore | None = None,
+        settled: Callable[[], Awaitable[None]] = _at_once,
+        counters: Counters | None = None,
     ) -> None:
-        self._reader = reader
-        self._store = store
-        self._objectives = objectives
-        self._books: dict[_Key, Book] = {}
-        self._backfill: dict[_Key, list[Range]] = {}
-        self._series: dict[tuple[str, str], dict[int, Series]] = {}
+        self._shelf = Shelf(
+            source=source, store=store, configuration=configuration, works=works, settled=settled
+        )
+        self._recompute = Recompute(source, self._shelf.excluded)
+        self._counters = counters or Counters()
+        self._watermark_ns = 0
+        self._last: Key = ("", "")
+
+    @property
+    def works(self) -> dict[Key, Work]:
+        """What is left to do of each objective that has something left."""
+        return {key: book.work for key, book in self._shelf.books.items() if book.work.busy}
+
+    @property
+    def failing(self) -> list[Key]:
+        """Objectives that a defect keeps from being computed."""
+        return sorted(key for key, book in self._shelf.books.items() if book.failures)
 
     async def plan(self, batch: Sequence[Applied]) -> Plan:
         """The revisions that these batches, which are in ClickHouse, ask for.
 
-        A new objective is filled in from the first point that is stored, however old it is.
+        Raises:
+            Unavailable: a store is away; plan the same batches again.
+        """
+        self._watermark_ns = batch[-1].watermark_ns
+        watermark_ms = self._watermark_ns // NS_PER_MS
+        await self._shelf.refresh(watermark_ms)
+        feeds = self._shelf.feeds()
+        pending: dict[Key, dict[int, Slice]] = {key: {} for key in self._shelf.books}
+        ranges: dict[Feed, list[Range]] = {}
+        for feed, written in _written(batch, feeds, watermark_ms - REACH_MS):
+            ranges.setdefault(feed, []).append(written)
+        for feed, found in ranges.items():
+            live, past = _apart(found, watermark_ms)
+            for written in live:
+                await self._computed(feeds[feed], written, pending, oldest_ms=watermark_ms - REACH_MS)
+            for book, _ in feeds[feed]:
+                book.work = _put_off(book, past)
+        plan = await self._finished(pending, seal=True)
+        await self._shelf.save()
+        return plan
+
+    async def piece(self) -> Plan | None:
+        """The next hour of what is left to do; None when nothing is, or nothing was applied so far.
 
         Raises:
-            Unavailable: ClickHouse is away; plan the same batches again.
+            Unavailable: a store is away; ask again.
         """
-        watermark_ns = batch[-1].watermark_ns
-        watermark_ms = watermark_ns // NS_PER_MS
-        await self._open_books(watermark_ms)
-        pending: dict[_Key, dict[int, Slice]] = {key: {} for key in self._books}
-        metrics = {(book.objective.tenant, book.objective.metric) for book in self._books.values()}
-        for tenant, metric, written in written_ranges(_concerning(batch, metrics, watermark_ms)):
-            books = [
-                book
-                for book in self._books.values()
-                if book.objective.tenant == tenant and book.objective.metric == metric
-            ]
-            if books:
-                await self._recompute(books, written, watermark_ms - REACH_MS, pending)
-        for key, ranges in self._backfill.items():
-            for written in ranges:
-                await self._recompute([self._books[key]], written, 0, pending)
-        sealed: dict[_Key, int] = {}
-        revisions: dict[_Key, Sequence[Revision]] = {}
-        for key, book in self._books.items():
-            await self._remember(book, min([book.sealed_ms, *pending[key]]))
-            sealed[key] = book.seal(pending[key], watermark_ms)
-            revisions[key] = book.revise(pending[key], watermark_ms)
-        return Plan(watermark_ns, revisions, sealed)
+        waiting = [key for key, book in self._shelf.books.items() if self._due(book)]
+        if not waiting or not self._watermark_ns:
+            return None
+        key = min((one for one in waiting if one > self._last), default=min(waiting))
+        self._last = key
+        book = self._shelf.books[key]
+        book.begin()
+        pending: dict[Key, dict[int, Slice]] = {key: {}}
+        if book.work.repairs:
+            await self._repaired(book, pending)
+        else:
+            await self._filled(key, book, pending)
+        return await self._finished(pending, seal=False)
 
     def commit(self, plan: Plan) -> None:
         """All of the plan is in the stream."""
         for key, revisions in plan.revisions.items():
-            self._books[key].published(revisions, plan.sealed_ms[key])
-        self._backfill.clear()
+            if (book := self._shelf.books.get(key)) is not None:
+                book.published(revisions, plan.hours.get(key, ()))
+                book.settle()
 
-    async def _open_books(self, watermark_ms: int) -> None:
-        current = {(one.tenant, one.key): one for one in self._objectives()}
-        for key in [key for key in self._books if key not in current]:
-            del self._books[key]
-            self._backfill.pop(key, None)
-        for key, objective in current.items():
-            if key in self._books:
-                self._books[key].objective = _keeping_grid(objective, self._books[key].objective.slice_ms)
-            else:
-                book, fresh = await self._open(objective, watermark_ms)
-                self._books[key] = book
-                if fresh:
-                    self._backfill[key] = fresh
+    async def save(self) -> None:
+        """Record the work that is left; before the position moves."""
+        await self._shelf.save()
 
-    async def _open(self, objective: Objective, watermark_ms: int) -> tuple[Book, list[Range]]:
-        """The book as the published slices tell it; for a new objective what there is to fill in."""
-        book = Book(objective)
-        span = await self._store.span(objective.tenant, objective.key)
-        if span is None:
-            extent = await self._reader.extent(objective.tenant, objective.metric)
-            return book, [] if extent is None else pieces(Range(*extent))
-        start_ms, end_ms, sealed_ms = span
-        first = await self._store.current(
-            objective.tenant, objective.key, low_ms=start_ms, high_ms=start_ms + 1
-        )
-        book.objective = _keeping_grid(objective, first[0].slice.length_ms)
-        book.first_ms = start_ms + first[0].slice.not_started_ns // NS_PER_MS
-        book.hot_from_ms = end_ms
-        book.sealed_ms = sealed_ms or start_ms
-        loaded = await self._load([book], watermark_ms - LOOKBACK_MS, watermark_ms, rows=False)
-        book.saw(latest(loaded.cover[objective.key]))
-        return book, []
+    def _due(self, book: Book) -> bool:
+        return book.work.busy and book.retry_ms * NS_PER_MS <= self._watermark_ns
 
-    async def _remember(self, book: Book, low_ms: int) -> None:
-        """Have every published slice from low on in the book."""
-        if book.first_ms is None or low_ms >= book.hot_from_ms:
-            return
-        one = book.objective
-        for revision in await self._store.current(
-            one.tenant, one.key, low_ms=low_ms, high_ms=book.hot_from_ms
-        ):
-            book.hot.setdefault(revision.slice.start_ms, revision)
-        book.hot_from_ms = low_ms
-
-    async def _recompute(
-        self, books: Sequence[Book], written: Range, oldest_ms: int, pending: dict[_Key, dict[int, Slice]]
+    async def _computed(
+        self,
+        pairs: Sequence[Pair],
+        written: Range,
+        pending: dict[Key, dict[int, Slice]],
+        *,
+        oldest_ms: int,
+        forced: bool = False,
     ) -> None:
-        width = max(book.objective.slice_ms for book in books)
-        grid = Grid.over(written.low_ms - _MARGIN_MS, written.high_ms + 1, width)
-        loaded = await self._load(books, grid.origin_ms, grid.end_ms)
-        grids = self._grids(books, written, loaded, oldest_ms)
-        if grids and (
-            min(one.origin_ms for one in grids.values()) < loaded.low_ms
-            or max(one.end_ms for one in grids.values()) > loaded.high_ms
-        ):
-            low = min(one.origin_ms for one in grids.values())
-            high = max(one.end_ms for one in grids.values())
-            loaded = await self._load(books, min(low, loaded.low_ms), max(high, loaded.high_ms))
-        for book in books:
-            objective = book.objective
-            if (wanted := grids.get(objective.key)) is None or book.first_ms is None:
+        """Slices that the written points may have changed; a defect of one objective stops no other."""
+        ready = []
+        for book, version in pairs:
+            if book.retry_ms * NS_PER_MS > self._watermark_ns:
+                book.work = book.work.with_repair(written)
+            else:
+                ready.append((book, version))
+        for group in self._recompute.groups(ready, written):
+            try:
+                found = await self._recompute.over(group, written, oldest_ms=oldest_ms, forced=forced)
+            except ThreeninesError:
+                raise
+            except Exception as err:  # whatever is wrong with one objective's data must not stop the others
+                if len(group) == 1:
+                    self._fail(group[0][0], written, err)
+                    continue
+                for pair in group:
+                    await self._computed([pair], written, pending, oldest_ms=oldest_ms, forced=forced)
                 continue
-            book.saw(latest(loaded.cover[objective.key]))
-            slices = await asyncio.to_thread(
-                compute,
-                objective,
-                loaded.parts,
-                loaded.series,
-                loaded.cover[objective.key],
-                grid=wanted,
-                first_ms=book.first_ms,
-            )
-            pending[objective.tenant, objective.key].update((one.start_ms, one) for one in slices)
+            for (book, _), slices in zip(group, found, strict=True):
+                one = book.objective
+                pending[one.tenant, one.key].update((s.start_ms, s) for s in slices)
 
-    def _grids(
-        self, books: Sequence[Book], written: Range, loaded: _Loaded, oldest_ms: int
-    ) -> dict[str, Grid]:
-        """Which slices of each objective may have changed; none before its first data or the oldest."""
-        found = {}
-        for book in books:
-            objective = book.objective
-            cover = loaded.cover[objective.key]
-            if len(cover.ts) == 0:
+    async def _repaired(self, book: Book, pending: dict[Key, dict[int, Slice]]) -> None:
+        part = book.work.next_repair()
+        book.work = book.work.without_repair(part)
+        pairs = [(book, version) for version in book.versions]
+        failures = book.failures
+        await self._computed(pairs, part, pending, oldest_ms=0, forced=True)
+        if book.failures == failures:
+            book.failures = 0
+
+    async def _filled(self, key: Key, book: Book, pending: dict[Key, dict[int, Slice]]) -> None:
+        """One look for older data, or one hour of what was found."""
+        work = book.work
+        if work.to_fill is None:
+            part = work.to_probe
+            seen = await self._recompute.covered_in(book, part)
+            work = work.probed(part.low_ms, None if seen is None else seen.low_ms)
+            if work.filled_ms is None and seen is not None:
+                # What is live begins behind the last report, but not so far back that it is much at once.
+                last_ms = max(seen.high_ms, self._watermark_ns // NS_PER_MS - HOUR_MS)
+                live_ms = last_ms if book.first_ms is None else book.first_ms
+                work = replace(work, filled_ms=live_ms, until_ms=live_ms)
+            if work.found_ms is not None and (book.first_ms is None or work.found_ms < book.first_ms):
+                book.start_at(work.found_ms, live_ms=work.filled_ms)
+            book.work = work
+            return
+        part = work.to_fill
+        try:
+            pending[key] = await self._recompute.exactly(book, part)
+        except ThreeninesError:
+            raise
+        except Exception as err:  # as in `_computed`; the hour stays to be filled
+            self._fail(book, None, err)
+            return
+        book.failures = 0
+        book.work = replace(work, filled_ms=part.low_ms)
+
+    def _fail(self, book: Book, missed: Range | None, err: Exception) -> None:
+        one = book.objective
+        _logger.error("%s of %s cannot be computed and waits", one.key, one.tenant, exc_info=err)
+        self._counters.add("sla.objectives.failed", tenant=one.tenant)
+        wait_ms = min(_RETRY_MS << min(book.failures, 10), _MOST_RETRY_MS)
+        book.failures += 1
+        book.retry_ms = self._watermark_ns // NS_PER_MS + wait_ms
+        if missed is not None:
+            book.work = book.work.with_repair(missed)
+
+    async def _finished(self, pending: Mapping[Key, dict[int, Slice]], *, seal: bool) -> Plan:
+        watermark_ms = self._watermark_ns // NS_PER_MS
+        revisions: dict[Key, Sequence[Revision]] = {}
+        hours: dict[Key, Sequence[Revision]] = {}
+        for key, mine in pending.items():
+            book = self._shelf.books[key]
+            await self._shelf.recall(book, mine)
+            try:
+                if seal:
+                    book.seal(mine, watermark_ms, self._recompute.excluded_of(book))
+                else:
+                    mine = book.marked(mine)
+                found = book.revise(mine, watermark_ms), book.revise_hours(mine, watermark_ms)
+            except Exception as err:  # as in `_computed`
+                missed = Range(min(mine), max(mine) + book.width_ms) if mine else None
+                self._fail(book, missed, err)
                 continue
-            dirty = dirty_range(written, loaded.parts, cover)
-            low, high = dirty.low_ms, dirty.high_ms
-            first = int(cover.start.min())
-            if book.first_ms is None or first < book.first_ms:
-                # Data earlier than any before: the time in between has slices from now on.
-                low, high = min(low, first), max(high, book.first_ms or high)
-                book.start_at(first)
-            assert book.first_ms is not None
-            low = max(low, book.first_ms, oldest_ms)
-            if low < high:
-                found[objective.key] = Grid.over(low, high, objective.slice_ms)
-        return found
-
-    async def _load(self, books: Sequence[Book], low_ms: int, high_ms: int, *, rows: bool = True) -> _Loaded:
-        """Everything of one metric that decides about the slices of (low, high]."""
-        tenant, metric = books[0].objective.tenant, books[0].objective.metric
-        exports = await self._reader.exports(tenant, metric, low_ms=low_ms - LOOKBACK_MS, high_ms=high_ms)
-        beats = await self._reader.heartbeats(tenant, metric, low_ms=low_ms - LOOKBACK_MS, high_ms=high_ms)
-        series = await self._known_series(tenant, metric, set(exports.series.tolist()))
-        parts, reports = [], reports_of(exports, series)
-        for kind in sorted({one.kind for one in series.values()} if rows else ()):
-            found = await self._reader.rows(tenant, metric, PointKind(kind), low_ms=low_ms, high_ms=high_ms)
-            if len(found):
-                parts.append(await asyncio.to_thread(increments_of, in_order(found), series, reports))
-        cover = {}
-        for book in books:
-            senders = {one.sender_id for one in series.values() if matches(one, book.objective)}
-            members = {s: one.sender_id for s, one in series.items() if one.sender_id in senders}
-            cover[book.objective.key] = covered(exports, beats, members)
-        return _Loaded(low_ms, high_ms, series, tuple(parts), cover)
-
-    async def _known_series(self, tenant: str, metric: str, needed: set[int]) -> Mapping[int, Series]:
-        known = self._series.setdefault((tenant, metric), {})
-        if not needed <= known.keys():
-            known.update({one.series_id: one for one in await self._reader.series(tenant, metric)})
-        return known
+            revisions[key], hours[key] = found
+        return Plan(self._watermark_ns, revisions, hours)
 
 
-def _concerning(
-    batch: Sequence[Applied], metrics: Collection[tuple[str, str]], watermark_ms: int
-) -> Iterator[Touched]:
-    """What was written, as it concerns the metrics of objectives, by (tenant, metric).
+def _apart(ranges: Sequence[Range], watermark_ms: int) -> tuple[list[Range], list[Range]]:
+    """(what is computed at once, what waits): a long past must not hold up what is live."""
+    past = [one for one in ranges if one.high_ms < watermark_ms - HOUR_MS]
+    if len(past) <= _INLINE:
+        return list(ranges), []
+    return [one for one in ranges if one.high_ms >= watermark_ms - HOUR_MS], past
+
+
+def _put_off(book: Book, past: Sequence[Range]) -> Work:
+    work = book.work
+    if not past:
+        return work
+    if book.first_ms is None or past[0].low_ms < book.first_ms:
+        # Older than anything known: the back-fill looks once more.
+        high = max(one.high_ms for one in past) + 1
+        low = min(one.low_ms for one in past) - HOUR_MS
+        reach = min(work.reach_ms, low) if work.filling else low
+        limit = book.first_ms if book.first_ms is not None else high
+        filled = work.filled_ms if work.filled_ms is not None else book.first_ms
+        work = replace(
+            work, reach_ms=reach, probed_ms=max(work.probed_ms, min(high, limit)), filled_ms=filled
+        )
+    return work.with_repair(*past)
+
+
+def _written(
+    batch: Sequence[Applied], feeds: Mapping[Feed, Sequence[Pair]], oldest_ms: int
+) -> list[tuple[Feed, Range]]:
+    """What was written, as it concerns feeds, in pieces of an hour at most.
 
     Cut to the time that is computed again: a start may name any instant. Any other metric of a tenant
     may be the heartbeat of its senders.
     """
-    oldest = watermark_ms - REACH_MS
+    by_tenant: dict[str, list[Feed]] = {}
+    for feed in feeds:
+        by_tenant.setdefault(feed.tenant, []).append(feed)
+    concerned: dict[Feed, list[Touched]] = {}
     for applied in batch:
         for one in applied.touched:
-            if one.latest_ms <= oldest:
+            if one.latest_ms <= oldest_ms:
                 continue
-            cut = replace(one, earliest_ms=max(one.earliest_ms, oldest))
-            if (one.tenant, one.metric) in metrics:
-                yield cut
-            else:
-                yield from (replace(cut, metric=m) for tenant, m in metrics if tenant == one.tenant)
-
-
-def _keeping_grid(objective: Objective, slice_ms: int) -> Objective:
-    """The objective with the slices that it has: two lengths would count the same time twice."""
-    if objective.slice_ms == slice_ms:
-        return objective
-    _logger.warning(
-        "%s of %s keeps its slices of %d ms: their length cannot change",
-        objective.key,
-        objective.tenant,
-        slice_ms,
-    )
-    return replace(objective, slice_ms=slice_ms)
+            cut = replace(one, earliest_ms=max(one.earliest_ms, oldest_ms))
+            own = by_tenant.get(one.tenant, [])
+            direct = [feed for feed in own if feed.metric == one.metric]
+            for feed in direct or own:
+                concerned.setdefault(feed, []).append(cut)
+    found: list[tuple[Feed, Range]] = []
+    for feed in sorted(concerned):
+        one_metric = [replace(one, metric=feed.metric) for one in concerned[feed]]
+        found.extend((feed, written) for _, _, written in written_ranges(one_metric))
+    return found

@@ -4,17 +4,15 @@ A point changes its own interval, that of the next point of its series, and what
 sides. Everything that overlaps or touches the written time is taken, which is never too little.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from services.sla.model import Ints, Touched
-from services.sla.slice_coverage import Covered
-from services.sla.slice_rows import Increments
 
 _NEAR_MS = 60_000
-_PIECE_MS = 3_600_000
+PIECE_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +23,13 @@ class Range:
     high_ms: int
 
 
-def dirty_range(written: Range, parts: Sequence[Increments], cover: Covered) -> Range:
-    """The time that the points written with low <= time <= high can have changed."""
+def dirty_range(written: Range, spans: Iterable[tuple[Ints, Ints]]) -> Range:
+    """The time that the points written with low <= time <= high can have changed.
+
+    `spans` are the (start, end) of everything that a point has a part in.
+    """
     low, high = written.low_ms, written.high_ms
-    for start, ts in [*((part.start, part.ts) for part in parts), (cover.start, cover.ts)]:
+    for start, ts in spans:
         overlap = (start <= written.high_ms) & (ts >= written.low_ms)
         low = min(low, _least(start[overlap], low))
         high = max(high, _most(ts[overlap], high))
@@ -72,6 +73,6 @@ def _joined(ranges: list[Range]) -> list[Range]:
 def pieces(whole: Range) -> list[Range]:
     """The range in parts that one computation holds well."""
     return [
-        Range(low, min(low + _PIECE_MS, whole.high_ms))
-        for low in range(whole.low_ms, max(whole.high_ms, whole.low_ms + 1), _PIECE_MS)
+        Range(low, min(low + PIECE_MS, whole.high_ms))
+        for low in range(whole.low_ms, max(whole.high_ms, whole.low_ms + 1), PIECE_MS)
     ]

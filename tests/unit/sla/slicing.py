@@ -3,8 +3,12 @@
 from fractions import Fraction
 
 from services.sla.memory import MemoryPointReader, MemorySliceStore
-from services.sla.model import Applied, Objective, ObjectiveKind, Revision, Slice, Touched
-from services.sla.slice_engine import SliceEngine
+from services.sla.model import Applied, Objective, ObjectiveKind, Revision, Slice, SliceMessage, Touched
+from services.sla.slice_engine import Configuration, Plan, SliceEngine
+from services.sla.slice_publish import messages
+from services.sla.slice_sources import Sources
+from services.sla.slice_terms import no_exclusions
+from services.sla.slice_work import MemoryWorkStore
 from tests.unit.sla.clients import METRIC, TENANT
 
 # A time that is a whole hour, so that slices begin at it.
@@ -32,13 +36,27 @@ class Bench:
         self.reader = reader
         self.store = MemorySliceStore()
         self.objectives = objectives or (AVAILABILITY, LATENCY)
+        self.versions: dict[str, tuple[Objective, ...]] = {}
+        self.exclusions = no_exclusions
+        self.changes = 0
+        self.works = MemoryWorkStore()
+        self.published: list[SliceMessage] = []
+        self.source = Sources(reader)
         self.seq = 0
         self.restart()
 
     def restart(self) -> None:
         """A new engine that knows only what the stores know."""
         self.engine = SliceEngine(
-            reader=self.reader, store=self.store, objectives=lambda: list(self.objectives)
+            source=self.source,
+            store=self.store,
+            works=self.works,
+            configuration=Configuration(
+                objectives=lambda: list(self.objectives),
+                timeline=lambda _tenant, key: self.versions.get(key, ()),
+                exclusions=lambda *asked: self.exclusions(*asked),
+                changed=lambda: self.changes,
+            ),
         )
 
     async def apply(
@@ -55,9 +73,20 @@ class Bench:
         plan = await self.engine.plan([batch])
         found = [(key[1], one) for key, revisions in plan.revisions.items() for one in revisions]
         if publish:
-            await self.store.store(TENANT, found, seq=self.seq)
-            self.engine.commit(plan)
+            await self.publish(plan)
+            while (piece := await self.engine.piece()) is not None:
+                found += [(key[1], one) for key, revisions in piece.revisions.items() for one in revisions]
+                await self.publish(piece)
         return found
+
+    async def publish(self, plan: Plan) -> None:
+        """All of a plan into the store, hours with their slices; then the work that is left."""
+        for message in messages(plan, applied_seq=self.seq, reported_ns=0):
+            self.published.append(message)
+            assert message.tenant is not None
+            await self.store.store(message.tenant, message.slices, seq=self.seq, hours=message.hours)
+        self.engine.commit(plan)
+        await self.engine.save()
 
     async def slices(self, objective: Objective = AVAILABILITY) -> list[Slice]:
         """The current slices of an objective."""

@@ -14,8 +14,9 @@ from services.sla.memory import MemoryPointReader, MemorySliceStore
 from services.sla.model import Applied, PointKind, Series, Touched
 from services.sla.payload import applied_to_json, message_from_json
 from services.sla.rows_build import Point
-from services.sla.slice import SUBJECT, Slicer
-from services.sla.slice_engine import SliceEngine
+from services.sla.slice import Slicer
+from services.sla.slice_engine import Configuration
+from services.sla.slice_sources import Sources
 from services.sla.store_slices import SliceStorer
 from tests.unit.sla.clients import METRIC, TENANT
 from tests.unit.sla.slicing import AVAILABILITY, T0
@@ -43,10 +44,10 @@ class Region:
             log=self.log,
             kv=self.kv,
             clock=self.clock,
-            reader=self.reader,
+            source=Sources(self.reader),
             store=self.store,
             storer=self.storer,
-            objectives=lambda: [AVAILABILITY],
+            configuration=Configuration(lambda: [AVAILABILITY]),
             region=name,
             holder=name,
         )
@@ -172,10 +173,10 @@ async def test_while_the_points_cannot_be_read_it_waits_and_loses_nothing(region
 
 async def test_an_old_slicer_cannot_publish_after_a_new_one(region):
     await region.write(1)
-    old = FencedWriter(region.log, "SLICES", SUBJECT)
+    old, new = (FencedWriter(region.log, "SLICES", region.slicer.shard.subject) for _ in range(2))
     await old.open(b'{"version":1,"type":"epoch"}')
-    await FencedWriter(region.log, "SLICES", SUBJECT).open(b'{"version":1,"type":"epoch"}')
-    engine = SliceEngine(reader=region.reader, store=region.store, objectives=lambda: [AVAILABILITY])
+    await new.open(b'{"version":1,"type":"epoch"}')
+    engine = region.slicer.new_engine(old)
 
     with pytest.raises(Aborted):
         await region.slicer.step(engine, old, 0)
