@@ -256,3 +256,57 @@ async def test_the_span_reaches_from_the_first_to_the_last_and_names_the_last_se
 
     assert await stores.slices.span(TENANT, "gold/a") == (T0, T0 + 40_000, T0 + 20_000)
     assert await stores.slices.span("umbra", "gold/a") is None
+
+
+def an_hour(k: int, number: int = 1, **more: object) -> Revision:
+    slice_ = Slice(T0 + k * 3_600_000, 3_600_000, good=8, total=9, up_ns=36 * 10**11, sealed=True)
+    return Revision(replace(slice_, **more), number, T0 + number * 1000)
+
+
+async def test_hours_are_whole_ones_of_the_range_in_their_highest_revision(stores: Stores) -> None:
+    hours = [("gold/a", an_hour(k)) for k in range(4)]
+    await stores.slices.store(TENANT, [("gold/a", revision(0))], seq=3, hours=hours)
+    await stores.slices.store(TENANT, [], seq=4, hours=[("gold/a", an_hour(1, 2, distribution=EXPONENTIAL))])
+
+    async def hours_of(low: int, high: int, **more: object) -> list[Revision]:
+        found = await stores.slices.hours(TENANT, "gold/a", low_ms=T0 + low, high_ms=T0 + high, **more)
+        return [revision_at(found, k) for k in range(len(found.start_ms))]
+
+    later = an_hour(1, 2, distribution=EXPONENTIAL)
+    assert await hours_of(1, 4 * 3_600_000 - 1) == [later, an_hour(2)]
+    assert await hours_of(0, 2 * 3_600_000, as_of_ms=T0 + 1000) == [an_hour(0), an_hour(1)]
+    assert await hours_of(3_600_000, 7_200_000, distributions=False) == [an_hour(1, 2)]
+    assert await hours_of(3_600_000, 3_600_000) == []
+
+
+async def test_pieces_are_the_slices_of_every_range(stores: Stores) -> None:
+    parts = [("gold/a", revision(k, distribution=EXPLICIT)) for k in range(6)]
+    await stores.slices.store(TENANT, parts, seq=3)
+    ranges = [(T0, T0 + 10_000), (T0 + 30_000, T0 + 50_000), (T0 + 50_000, T0 + 50_000)]
+
+    found = await stores.slices.pieces(TENANT, "gold/a", ranges)
+    bare = await stores.slices.pieces(TENANT, "gold/a", ranges, distributions=False)
+
+    assert [revision_at(found, k) for k in range(3)] == [
+        revision(k, distribution=EXPLICIT) for k in (0, 3, 4)
+    ]
+    assert [revision_at(bare, k) for k in range(3)] == [revision(k) for k in (0, 3, 4)]
+    assert len((await stores.slices.pieces(TENANT, "gold/a", [])).start_ms) == 0
+
+
+async def test_heads_move_with_everything_that_is_stored(stores: Stores) -> None:
+    assert await stores.slices.heads([TENANT]) == {}
+
+    await stores.slices.store(TENANT, [("gold/a", revision(k, sealed=k < 2)) for k in range(1, 4)], seq=3)
+    await stores.slices.store("umbra", [("gold/a", revision(9))], seq=4)
+    first = (await stores.slices.heads([TENANT, "nobody"]))[TENANT, "gold/a"]
+    await stores.slices.store(TENANT, [("gold/a", revision(0, 2)), ("gold/b", revision(0))], seq=5)
+    both = await stores.slices.heads([TENANT, "umbra"])
+
+    assert (first.first_ms, first.end_ms, first.sealed_ms) == (T0 + 10_000, T0 + 40_000, T0 + 20_000)
+    assert (first.known_ms, first.seq) == (T0 + 1000, 3)
+    moved = replace(first, first_ms=T0, known_ms=T0 + 2000, seq=5)
+    assert both[TENANT, "gold/a"] == moved
+    assert set(both) == {(TENANT, "gold/a"), (TENANT, "gold/b"), ("umbra", "gold/a")}
+    span = await stores.slices.span(TENANT, "gold/a")
+    assert span == (moved.first_ms, moved.end_ms, moved.sealed_ms)
