@@ -44,13 +44,13 @@ from services.sla.reports.wording import (
 _MOST_CHANGES = 200
 _HOW = (
     "Verdicts come from integers and exact fractions. Displayed percentages are floored: a printed figure is"
-    " never better than the real one, and 100 % is printed only where nothing failed, was down or is missing.",
+    " never better than the real one; 100 % is printed only where nothing failed, was down or is missing.",
     "Every instant is in exactly one state: up, degraded, down, excluded, without data, or not started. Their"
     " lengths add up to the period, to the nanosecond.",
     "Time without data is a state of its own, never up and never down. Coverage is the share of the counted"
     " time that has data; below the agreed floor budgets freeze.",
-    "Calendar periods run from local midnight to local midnight, so days and months with a change of the clock"
-    " are as long as they really were.",
+    "Calendar periods run from local midnight to local midnight, so days and months in which the clock"
+    " changes are as long as they really were.",
     "The files of this report (HTML, PDF, CSV) are made from its canonical JSON (RFC 8785) alone. The content"
     " hash is the SHA-256 of that JSON; made again from the stored content, each file has the same bytes.",
 )

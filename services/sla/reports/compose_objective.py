@@ -58,13 +58,13 @@ def objective_section(objective: ObjectiveReport, period: Period, *, place: int)
     """Everything about one objective; `place` counts from 1 and makes its anchor."""
     blocks: list[Block] = [Text(objective.promise, "lead"), figures_of(objective)]
     if objective.budget.frozen:
-        floor = percent_text(objective.coverage_floor, 1)
-        blocks.append(
-            Text(
-                f"Less than {floor} of the time is known: the budget is frozen, nothing follows from it.",
-                "warning",
-            )
-        )
+        floor = target_percent(objective.coverage_floor)
+        since = ""
+        if objective.budget.frozen_at_ms is not None:
+            then = local_text(objective.budget.frozen_at_ms, period)
+            since = f" It is told as of {then}, when enough was known."
+        told = f"Less than {floor} of the time is known: the budget is frozen, nothing follows from it."
+        blocks.append(Text(told + since, "warning"))
     blocks += _pictures(objective, period)
     blocks += _verdicts(objective, period)
     if objective.downtimes:
@@ -162,6 +162,8 @@ def _left(objective: ObjectiveReport) -> Figure:
     notes = []
     if budget.remaining_ns is not None and budget.allowed_ns is not None:
         notes.append(f"{minutes_text(budget.remaining_ns)} of {minutes_text(budget.allowed_ns)}")
+    if budget.period_allowed_ns is not None:
+        notes.append(f"{minutes_text(budget.period_allowed_ns)} in the whole period")
     if budget.remaining is not None and budget.allowed is not None:
         notes.append(f"{count_text(budget.remaining)} of {count_text(budget.allowed)} {objective.unit}")
     if budget.any_failure_breaches:

@@ -81,7 +81,8 @@ class BudgetRow:
     allowed_ns, consumed_ns, remaining_ns: None where the budget is not one of time.
     allowed, consumed, remaining: of `ObjectiveReport.unit`; None where it is not one of counts.
     remaining_share: of the budget; None when the budget is 0 (then `any_failure_breaches`) or unknown.
-    frozen: coverage is below the floor, so nothing follows from it.
+    period_allowed_ns: of a running period, what it may lose in the whole.
+    frozen: coverage is below the floor; the values are as of frozen_at_ms, when it was not (None: never).
     """
 
     allowed_ns: int | None = None
@@ -93,6 +94,8 @@ class BudgetRow:
     remaining_share: Fraction | None = None
     frozen: bool = False
     any_failure_breaches: bool = False
+    period_allowed_ns: int | None = None
+    frozen_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,7 +263,8 @@ def incidents(name: str = "critical") -> ObjectiveReport:
             50 * 60_000 * NS, 50 * 60_000 * NS, limit, True,
         ),
         IncidentRow(
-            "INC-327", "Exports stuck", "critical", OUTAGE_MS + 5 * DAY_MS, OUTAGE_MS + 5 * DAY_MS + 5 * HOUR_MS,
+            "INC-327", "Exports stuck", "critical", OUTAGE_MS + 5 * DAY_MS,
+            OUTAGE_MS + 5 * DAY_MS + 5 * HOUR_MS,
             "STOPPED", 5 * HOUR_MS * NS, 5 * HOUR_MS * NS, limit, False,
         ),
         IncidentRow(
@@ -309,8 +310,10 @@ def data_availability(name: str = "stored") -> ObjectiveReport:
         unit="points",
         budget=BudgetRow(allowed=0, consumed=0, remaining=0, any_failure_breaches=True),
         days=tuple(
-            dataclasses.replace(row, good=row.total, share=Fraction(1) if row.total else None, displayed="100",
-                verdict="PASS" if row.total else "NO_DATA") for row in rows
+            dataclasses.replace(
+                row, good=row.total, share=Fraction(1) if row.total else None, displayed="100",
+                verdict="PASS" if row.total else "NO_DATA",
+            ) for row in rows
         ),
         burn=(),
         segments=(),
