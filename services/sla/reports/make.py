@@ -28,6 +28,8 @@ _COMPUTED = 80
 class ReportMaker:
     """Takes what is GENERATING to its end."""
 
+    look_s = 30.0
+
     def __init__(
         self,
         *,

@@ -42,7 +42,8 @@ class ReportStore(Protocol):
         ...
 
     async def to_deliver(self, *, since_ms: int) -> list[ReportRecord]:
-        """Reports of every tenant that were issued since then and have recipients, oldest first."""
+        """Reports of every tenant that have recipients and whose latest record, since then, is ISSUED or
+        UNCHANGED, oldest first."""
         ...
 
 

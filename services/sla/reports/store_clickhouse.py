@@ -6,28 +6,33 @@ from typing import Any
 
 from services.common.clickhouse import Database
 from services.common.native import Block
+from services.sla.read_columns import ints, texts
 from services.sla.reports.ledger import DeliveryRecord, ReportRecord, ReportState
-from services.sla.reports.records import from_header, header
+from services.sla.reports.records import AnyRecord, from_header, header
 
 _TIME = "DateTime64(3, 'UTC')"
 _STATES = "Enum8('generating' = 1, 'issued' = 2, 'failed' = 3, 'cancelled' = 4, 'unchanged' = 5)"
-_LATEST = "SELECT meta, '', seq FROM sla_reports WHERE {where} ORDER BY seq DESC LIMIT 1 BY tenant, report"
+_LATEST = (
+    "SELECT meta, '' AS content, seq FROM sla_reports WHERE {where} ORDER BY seq DESC"
+    " LIMIT 1 BY tenant, report"
+)
 _REPORT = (
     "SELECT meta, content, seq FROM sla_reports WHERE tenant = {tenant:String} AND report = {report:String}"
     " ORDER BY seq DESC LIMIT 1"
 )
 _ASKED = (
-    "SELECT meta, '', seq FROM sla_reports WHERE tenant = {tenant:String}"
+    "SELECT meta, '' AS content, seq FROM sla_reports WHERE tenant = {tenant:String}"
     " AND request_id = {request_id:String} AND at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
     " ORDER BY seq LIMIT 1"
 )
 _WITH_STATE = (
-    "SELECT meta, '', seq FROM"
+    "SELECT meta, '' AS content, seq FROM"
     " (SELECT meta, state, at, seq FROM sla_reports ORDER BY seq DESC LIMIT 1 BY tenant, report)"
-    " WHERE state = {state:Int8} AND at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') ORDER BY seq"
+    " WHERE has({states:Array(Int8)}, CAST(state, 'Int8'))"
+    " AND at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') ORDER BY seq"
 )
 _DELIVERIES = (
-    "SELECT meta, '', seq FROM sla_report_deliveries WHERE tenant = {tenant:String}"
+    "SELECT meta, '' AS content, seq FROM sla_report_deliveries WHERE tenant = {tenant:String}"
     " AND report = {report:String} ORDER BY seq LIMIT 1 BY seq"
 )
 _NEWEST = (
@@ -35,6 +40,7 @@ _NEWEST = (
     " AND slice_start >= fromUnixTimestamp64Milli({low:Int64}, 'UTC')"
     " AND slice_start < fromUnixTimestamp64Milli({high:Int64}, 'UTC')"
 )
+_DONE = [int(ReportState.ISSUED), int(ReportState.UNCHANGED)]
 _TENANT = "tenant = {tenant:String}"
 _CONTRACT = " AND contract = {contract:String}"
 
@@ -73,17 +79,16 @@ class ClickHouseReports:
 
     async def unfinished(self) -> list[ReportRecord]:
         """See `ReportStore.unfinished`."""
-        return await self._steps(_WITH_STATE, state=int(ReportState.GENERATING), since=0)
+        return await self._steps(_WITH_STATE, states=[int(ReportState.GENERATING)], since=0)
 
     async def deliveries(self, tenant: str, report: str) -> list[DeliveryRecord]:
         """See `ReportStore.deliveries`."""
-        rows = await self._database.rows(_DELIVERIES, {"tenant": tenant, "report": report})
-        found = [from_header(_bytes(meta), b"", seq=int(seq)) for meta, _, seq in rows]
+        found = await self._records(_DELIVERIES, tenant=tenant, report=report)
         return [one for one in found if isinstance(one, DeliveryRecord)]
 
     async def to_deliver(self, *, since_ms: int) -> list[ReportRecord]:
         """See `ReportStore.to_deliver`."""
-        found = await self._steps(_WITH_STATE, state=int(ReportState.ISSUED), since=since_ms)
+        found = await self._steps(_WITH_STATE, states=_DONE, since=since_ms)
         return [one for one in found if one.recipients.names]
 
     async def newest(self, tenant: str, keys: Sequence[str], *, low_ms: int, high_ms: int) -> int:
@@ -94,9 +99,16 @@ class ClickHouseReports:
         return int(rows[0][0] or 0) if rows else 0
 
     async def _steps(self, statement: str, **parameters: Any) -> list[ReportRecord]:
-        rows = await self._database.rows(statement, parameters)
-        found = [from_header(_bytes(meta), _bytes(content), seq=int(seq)) for meta, content, seq in rows]
+        found = await self._records(statement, **parameters)
         return [one for one in found if isinstance(one, ReportRecord)]
+
+    async def _records(self, statement: str, **parameters: Any) -> list[AnyRecord]:
+        # By column: strings come as they are stored, whatever their bytes.
+        found = await self._database.columns(statement, parameters)
+        if not found:
+            return []
+        rows = zip(texts(found["meta"]), texts(found["content"]), ints(found["seq"]).tolist(), strict=True)
+        return [from_header(meta, content, seq=seq) for meta, content, seq in rows]
 
     async def _insert(self, table: str, block: Block) -> None:
         data = block.to_bytes()
@@ -130,7 +142,3 @@ def _attempts(records: Sequence[DeliveryRecord]) -> Block:
     block.add("outcome", "String", [one.outcome.name.lower() for one in records])
     block.add("status_code", "UInt16", [one.status_code for one in records])
     return block.add("meta", "String", [header(one) for one in records])
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value

@@ -48,7 +48,8 @@ class MemoryReports:
 
     async def to_deliver(self, *, since_ms: int) -> list[ReportRecord]:
         """See `ReportStore.to_deliver`."""
-        found = [one for one in self._latest().values() if one.state is ReportState.ISSUED]
+        done = (ReportState.ISSUED, ReportState.UNCHANGED)
+        found = [one for one in self._latest().values() if one.state in done]
         return [_bare(one) for one in _sorted(found) if one.recipients.names and one.at_ms >= since_ms]
 
     def _latest(self) -> dict[tuple[str, str], ReportRecord]:

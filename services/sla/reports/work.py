@@ -4,6 +4,7 @@ Woken by what is put into REPORTS, and by time. What there is to do comes from t
 new leader needs nothing from the old one.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -14,11 +15,12 @@ from services.common.streams import REPORTS
 
 LEASE = "reports.0"
 _WAIT_S = 1.0
-_LOOK_S = 30.0
 
 
 class Part(Protocol):
-    """One kind of work."""
+    """One kind of work. look_s: do it again after this time, also when nothing came into REPORTS."""
+
+    look_s: float
 
     async def step(self) -> int:
         """Do what there is to do now; how much it was. Raises Unavailable: come again."""
@@ -26,11 +28,11 @@ class Part(Protocol):
 
 
 class ReportWorker:
-    """Runs the parts in turn while it leads.
+    """Runs the parts beside each other while it leads.
 
     Args:
         stored: waits until the record at a sequence of REPORTS is in the store.
-        parts: in the order in which they hand work on.
+        parts: what there is to do.
     """
 
     def __init__(
@@ -59,18 +61,25 @@ class ReportWorker:
         Raises:
             Unavailable: an engine is away; the lease may move on.
         """
+        loops = [asyncio.create_task(self._repeat(part)) for part in self._parts]
+        try:
+            # Slow mail must not keep reports from being made: each part has its own pace.
+            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_EXCEPTION)
+            for one in done:
+                one.result()
+        finally:
+            for one in loops:
+                one.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+
+    async def _repeat(self, part: Part) -> None:
         seq = await self._log.last_seq(REPORTS)
         await self._stored(seq)
         while True:
-            await self.round()
+            await part.step()
             began_ns = self._clock.monotonic_ns()
-            while self._clock.monotonic_ns() - began_ns < round(_LOOK_S * 1e9):
+            while self._clock.monotonic_ns() - began_ns < round(part.look_s * 1e9):
                 if entries := await self._log.read(REPORTS, seq + 1, wait_s=_WAIT_S):
                     seq = entries[-1].seq
                     await self._stored(seq)
                     break
-
-    async def round(self) -> None:
-        """Every part once."""
-        for part in self._parts:
-            await part.step()
