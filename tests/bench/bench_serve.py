@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,13 @@ FROM sli_slices WHERE slice_start = fromUnixTimestamp64Milli({first:Int64}, 'UTC
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Service:
+    address: str
+    token: str
+    pid: int
+
+
 def run() -> list[Row]:
     """The rows."""
     with tempfile.TemporaryDirectory() as directory:
@@ -69,11 +77,11 @@ async def _run(directory: Path) -> list[Row]:
             filled = time.monotonic() - begun
             await database.close()
             rows = [Row("filling 50 x 2 objectives x 259,200 slices and their hours", filled, "s")]
-            with _service(server.url, redis.url) as (address, pid):
-                rows += await _one_by_one(address)
-                rows += await _crowd(address, pid)
-            with _service(server.url, redis.url) as (address, _):
-                rows += await _redis_only(address)
+            with _service(server.url, redis.url) as service:
+                rows += await _one_by_one(service)
+                rows += await _crowd(service)
+            with _service(server.url, redis.url) as service:
+                rows += await _redis_only(service)
             return rows
     finally:
         await redis.stop()
@@ -103,41 +111,44 @@ async def _fill(database: Database) -> None:
 
 
 @contextmanager
-def _service(clickhouse_url: str, redis_url: str) -> Iterator[tuple[str, int]]:
+def _service(clickhouse_url: str, redis_url: str) -> Iterator["_Service"]:
     command = [sys.executable, "-m", "tests.bench.serve_process", clickhouse_url, _DATABASE, redis_url]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().strip(), process.pid
+        address, token = process.stdout.readline().split()
+        yield _Service(address, token, process.pid)
     finally:
         process.stdin.close()
         process.wait(30)
 
 
-async def _call(
-    stub: Any, tenant: str, shorter_ms: int | None = None
-) -> float:
+async def _call(stub: Any, token: str, tenant: str, shorter_ms: int | None = None) -> float:
     """Milliseconds."""
     request = sla_service_pb2.GetSlaStatusRequest(name=f"tenants/{tenant}/slaStatus")
     if shorter_ms is not None:
         request.window.rolling_period.FromMilliseconds(MONTH_MS - shorter_ms)
     begun = time.perf_counter()
-    answer = await stub.GetSlaStatus(request, timeout=60)
+    answer = await stub.GetSlaStatus(request, timeout=60, metadata=(("authorization", f"Bearer {token}"),))
     spent = time.perf_counter() - begun
     assert [one.WhichOneof("figures") for one in answer.objectives] == ["uptime", "latency"]
     assert all(one.verdict for one in answer.objectives)
     return 1000 * spent
 
 
-async def _one_by_one(address: str) -> list[Row]:
-    async with grpc.aio.insecure_channel(address) as channel:
+async def _one_by_one(service: _Service) -> list[Row]:
+    async with grpc.aio.insecure_channel(service.address) as channel:
         stub = sla_service_pb2_grpc.SlaServiceStub(channel)
-        await _call(stub, TENANTS[0], 9 * 86_400_000)
-        cold = [await _call(stub, tenant, k * _STEP_MS) for k in range(_COLD_ROUNDS) for tenant in TENANTS]
+        await _call(stub, service.token, TENANTS[0], 9 * 86_400_000)
+        cold = [
+            await _call(stub, service.token, tenant, k * _STEP_MS)
+            for k in range(_COLD_ROUNDS)
+            for tenant in TENANTS
+        ]
         for tenant in TENANTS:
-            await _call(stub, tenant)
-        warm = [await _call(stub, tenant) for _ in range(_WARM_ROUNDS) for tenant in TENANTS]
+            await _call(stub, service.token, tenant)
+        warm = [await _call(stub, service.token, tenant) for _ in range(_WARM_ROUNDS) for tenant in TENANTS]
     return [
         Row("GetSlaStatus cold, p50", _at(cold, 0.5), "ms"),
         Row(f"GetSlaStatus cold, p99 of {len(cold)}", _at(cold, 0.99), "ms", at_most=DUTY_COLD_MS),
@@ -146,30 +157,33 @@ async def _one_by_one(address: str) -> list[Row]:
     ]
 
 
-async def _redis_only(address: str) -> list[Row]:
-    async with grpc.aio.insecure_channel(address) as channel:
+async def _redis_only(service: _Service) -> list[Row]:
+    async with grpc.aio.insecure_channel(service.address) as channel:
         stub = sla_service_pb2_grpc.SlaServiceStub(channel)
-        await _call(stub, TENANTS[0], 9 * 86_400_000)
-        found = [await _call(stub, tenant) for tenant in TENANTS]
+        await _call(stub, service.token, TENANTS[0], 9 * 86_400_000)
+        found = [await _call(stub, service.token, tenant) for tenant in TENANTS]
     return [Row("GetSlaStatus from Redis after a restart, p99 of 50", _at(found, 0.99), "ms")]
 
 
-async def _crowd(address: str, pid: int) -> list[Row]:
+async def _crowd(service: _Service) -> list[Row]:
     """1,000 callers, each asking again as soon as it is answered."""
     # One connection for each of a few dozens of them: a thousand handshakes are not what is measured.
     channels = [
-        grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) for _ in range(20)
+        grpc.aio.insecure_channel(service.address, options=[("grpc.use_local_subchannel_pool", 1)])
+        for _ in range(20)
     ]
     spent: list[float] = []
 
     async def caller(k: int) -> None:
         stub = sla_service_pb2_grpc.SlaServiceStub(channels[k % len(channels)])
-        spent.extend([await _call(stub, TENANTS[(k + n) % len(TENANTS)]) for n in range(_CALLS)])
+        spent.extend(
+            [await _call(stub, service.token, TENANTS[(k + n) % len(TENANTS)]) for n in range(_CALLS)]
+        )
 
-    used, begun = cpu_s(pid), time.monotonic()
+    used, begun = cpu_s(service.pid), time.monotonic()
     await asyncio.gather(*(caller(k) for k in range(_CALLERS)))
     took = time.monotonic() - begun
-    used = cpu_s(pid) - used
+    used = cpu_s(service.pid) - used
     for channel in channels:
         await channel.close()
     return [

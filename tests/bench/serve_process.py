@@ -1,13 +1,16 @@
 """One SlaService for `bench_serve`: real ClickHouse and Redis, contracts of many tenants, no slicer.
 
-`python -m tests.bench.serve_process CLICKHOUSE_URL DATABASE REDIS_URL`; prints its address when it serves.
+`python -m tests.bench.serve_process CLICKHOUSE_URL DATABASE REDIS_URL`; prints its address and a token
+when it serves.
 """
 
 import asyncio
+import secrets
 import sys
 from fractions import Fraction
 
-from services.common.auth import Authenticator, TokenTable
+from services.common.auth import PLATFORM_TENANT, Authenticator, Role
+from services.common.auth_tokens import TokenRecord, TokenTable, mint_token, sha256_hex
 from services.common.clickhouse import ClickHouseConfig, Database
 from services.common.clock import SystemClock
 from services.common.config_feed import ConfigFeed
@@ -83,16 +86,18 @@ async def serve(clickhouse_url: str, database_name: str, redis_url: str) -> None
     maintenance = Maintenance(
         log=log, feed=ConfigFeed(log, clock), clock=clock, contracts=contracts, random_bytes=bytes
     )
+    token = mint_token(secrets.token_bytes)
+    table = TokenTable([TokenRecord(token.token_id, PLATFORM_TENANT, Role.ADMIN, token.sha256)])
     server = build_server(
         config=ServerConfig(listen="127.0.0.1:0"),
-        authenticator=Authenticator("none", TokenTable([])),
+        authenticator=Authenticator("token", table, sha256_hex("unused")),
         health=HealthRegistry(clock),
         service_names=[SERVICE_NAME],
     )
     servicer = SlaServicer(figures, maintenance)  # type: ignore[abstract]  # in the stubs only
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server)
     await server.start()
-    sys.stdout.write(f"127.0.0.1:{bound_port(server)}\n")
+    sys.stdout.write(f"127.0.0.1:{bound_port(server)} {token.text}\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
     await server.stop(None)

@@ -1,0 +1,102 @@
+"""Below the coverage floor budgets and burn rates freeze; a burn rate looks at its own windows only."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from services.sla.figures import latency_of, uptime_of
+from services.sla.figures_burn import default_windows_ms
+from services.sla.model import Distribution, DistributionKind
+from services.sla.windows import Window
+from tests.unit.sla.slicing import AVAILABILITY, LATENCY
+from tests.unit.sla.windows_of import S, columns, dark, down, up
+
+H = 360
+HOUR_MS = 3_600_000
+
+
+def test_a_budget_stays_what_it_was_when_enough_was_known() -> None:
+    """Two hours known with failures in the first, then an hour in the dark: 2/3 is known."""
+    slices = [down(k) if k < 3 else up(k) for k in range(2 * H)] + [dark(k) for k in range(2 * H, 3 * H)]
+    where = Window(0, 3 * HOUR_MS, 3 * HOUR_MS)
+
+    then = uptime_of(AVAILABILITY, columns(slices), Window(0, 2 * HOUR_MS, 2 * HOUR_MS)).budget
+    now = uptime_of(AVAILABILITY, columns(slices), where).budget
+
+    assert now.frozen
+    assert now.frozen_at_ms == 2 * HOUR_MS
+    assert replace(now, frozen=False, frozen_at_ms=None) == then
+    assert (now.total, now.consumed) == (7, 30)
+
+
+def test_it_moves_on_when_enough_is_known_again() -> None:
+    slices = [up(k) for k in range(36)] + [dark(k) for k in range(36, 40)]
+
+    budget = uptime_of(AVAILABILITY, columns(slices), Window(0, 40 * S, 40 * S)).budget
+
+    assert not budget.frozen
+    assert budget.frozen_at_ms is None
+
+
+def test_a_window_in_which_never_enough_was_known_has_an_untouched_budget() -> None:
+    slices = [dark(k) for k in range(H)] + [down(k) for k in range(H, H + 30)]
+    where = Window(0, (H + 30) * S, (H + 30) * S)
+
+    budget = uptime_of(AVAILABILITY, columns(slices), where).budget
+
+    assert (budget.frozen, budget.frozen_at_ms) == (True, 0)
+    assert (budget.total, budget.consumed, budget.consumed_ns) == (0, 0, 0)
+
+
+def test_the_budget_of_latency_freezes_too() -> None:
+    slow = Distribution(DistributionKind.EXPLICIT, (9, 1), bounds=(2.0,))
+    slices = [up(k, distribution=slow) for k in range(H)] + [dark(k) for k in range(H, 2 * H)]
+
+    budget = latency_of(LATENCY, columns(slices), Window(0, 2 * HOUR_MS, 2 * HOUR_MS)).budget
+
+    assert (budget.frozen, budget.frozen_at_ms) == (True, HOUR_MS)
+    assert (budget.total, budget.consumed) == (180, 360)
+
+
+def test_each_burn_window_is_gated_by_its_own_coverage() -> None:
+    """The last five minutes are dark, the hour before is known well enough."""
+    slices = [down(k) if k % 20 == 0 else up(k) for k in range(H - 30)] + [dark(k) for k in range(H - 30, H)]
+    where = Window(0, H * S, H * S)
+
+    short, long = uptime_of(AVAILABILITY, columns(slices), where, windows_ms=(300_000, HOUR_MS)).burn_rates
+
+    assert (short.no_data, short.rate) == (True, 0.0)
+    assert not long.no_data
+    assert long.rate > 1
+
+
+def test_a_dark_month_does_not_silence_a_lit_hour() -> None:
+    slices = [dark(k) for k in range(9 * H)] + [down(k) for k in range(9 * H, 10 * H)]
+    uptime = uptime_of(
+        AVAILABILITY, columns(slices), Window(0, 10 * HOUR_MS, 10 * HOUR_MS), windows_ms=(HOUR_MS,)
+    )
+
+    assert uptime.budget.frozen
+    assert not uptime.burn_rates[0].no_data
+    assert uptime.burn_rates[0].rate == pytest.approx(1000)
+
+
+def test_a_burn_window_reaches_back_before_the_figures_window() -> None:
+    slices = [down(k) if k < 30 else up(k) for k in range(60)]
+
+    uptime = uptime_of(AVAILABILITY, columns(slices), Window(30 * S, 60 * S, 60 * S), windows_ms=(600_000,))
+
+    assert (uptime.good, uptime.total) == (300, 300)
+    assert (uptime.burn_rates[0].bad, uptime.burn_rates[0].total) == (300, 600)
+
+
+@pytest.mark.parametrize(
+    ("days", "longest"), [(30, 259_200_000), (7, 86_400_000), (1, 7_200_000), (Fraction(1, 100), 300_000)]
+)
+def test_default_windows_fit_the_period(days: int, longest: int) -> None:
+    found = default_windows_ms(replace(AVAILABILITY, window_ms=int(days * 86_400_000)))
+
+    assert found[0] == 300_000
+    assert found[-1] == longest
+    assert list(found) == sorted(found)
