@@ -94,7 +94,8 @@ def _whole_hours(wanted: Wanted, low: int, high: int) -> Ints:
 
 
 def _useful(summed: SliceColumns, hours: Ints, detail: Detail) -> SliceColumns:
-    keep = np.isin(summed.start_ms, hours)
+    # An hour that is not sealed was withdrawn: its slices cannot be summed any more.
+    keep = np.isin(summed.start_ms, hours) & summed.sealed
     if detail is Detail.STATES:
         keep &= summed.durations[_UP] == HOUR_MS * NS_PER_MS
     return summed if keep.all() else rows_of(summed, np.flatnonzero(keep))

@@ -258,17 +258,12 @@ def _put_off(book: Book, past: Sequence[Range]) -> Work:
     work = book.work
     if not past:
         return work
-    if book.first_ms is None or past[0].low_ms < book.first_ms:
-        # Older than anything known: the back-fill looks once more.
-        high = max(one.high_ms for one in past) + 1
-        low = min(one.low_ms for one in past) - HOUR_MS
-        reach = min(work.reach_ms, low) if work.filling else low
-        limit = book.first_ms if book.first_ms is not None else high
-        filled = work.filled_ms if work.filled_ms is not None else book.first_ms
-        work = replace(
-            work, reach_ms=reach, probed_ms=max(work.probed_ms, min(high, limit)), filled_ms=filled
-        )
-    return work.with_repair(*past)
+    low, high = min(one.low_ms for one in past), max(one.high_ms for one in past)
+    if book.first_ms is None or low < book.first_ms:
+        live_ms = high + 1 if book.first_ms is None else book.first_ms
+        work = work.looking(low - HOUR_MS, high + 1, live_ms=live_ms)
+    # Before anything was found there is nothing to compute again, only to look for.
+    return work if book.first_ms is None else work.with_repair(*past)
 
 
 def _written(

@@ -5,12 +5,11 @@ Asks the source and the books' own facts; decides nothing about publishing.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from services.sla.model import Ints, Objective, Slice
 from services.sla.slice_book import Book
 from services.sla.slice_compute import Grid
-from services.sla.slice_coverage import latest
+from services.sla.slice_coverage import LOOKBACK_MS, latest
 from services.sla.slice_hours import HOUR_MS
 from services.sla.slice_range import Range, dirty_range
 from services.sla.slice_source import Loaded, Source
@@ -133,6 +132,9 @@ def _dirty(pair: Pair, written: Range, loaded: Loaded, oldest_ms: int, forced: b
     book, version = pair
     cover = loaded.cover(version)
     low, high = written.low_ms, written.high_ms
+    if book.work.filling and book.first_ms is not None and low < book.lowest_live_ms:
+        # Perhaps older than all that was found, or where nothing was: the back-fill looks again.
+        book.work = book.work.looking(low - LOOKBACK_MS, high + 1, live_ms=book.first_ms)
     oldest_ms = max(oldest_ms, book.lowest_live_ms)
     if len(cover.ts):
         dirty = dirty_range(written, loaded.spans(version))
@@ -140,9 +142,7 @@ def _dirty(pair: Pair, written: Range, loaded: Loaded, oldest_ms: int, forced: b
         first = max(int(cover.start.min()), oldest_ms)
         if book.first_ms is not None and first < book.first_ms - HOUR_MS:
             # Too much time in between to be computed at once: it is filled in by the hour.
-            book.work = replace(
-                book.work, reach_ms=first - 1, probed_ms=book.first_ms, filled_ms=book.first_ms
-            )
+            book.work = book.work.looking(first - 1, book.first_ms, live_ms=book.first_ms)
         elif book.first_ms is None or first < book.first_ms:
             # Data earlier than any before: the time in between has slices from now on.
             low, high = min(low, first), max(high, book.first_ms or high)

@@ -193,6 +193,8 @@ class Shelf:
         span = await self._store.span(*key)
         if span is not None:
             await self._continue(book, span, watermark_ms)
+            if book.first_ms is not None and book.work.found_ms is not None:
+                book.first_ms = min(book.first_ms, book.work.found_ms)
         elif work is None:
             oldest = await self._oldest(book)
             if oldest is not None and oldest < watermark_ms:

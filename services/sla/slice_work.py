@@ -73,8 +73,8 @@ class Work:
 
     @property
     def to_probe(self) -> Range:
-        """Where to look for older data next."""
-        return Range(max(self.reach_ms, self.probed_ms - PROBE_MS), self.probed_ms)
+        """Where to look for older data next; down to a whole hour, so that no slice is divided."""
+        return Range(max(self.reach_ms, hour_of(self.probed_ms - PROBE_MS)), self.probed_ms)
 
     def probed(self, low_ms: int, first_ms: int | None) -> "Work":
         """Somebody looked down to `low_ms`; first_ms: where data begins there, None without any."""
@@ -82,6 +82,16 @@ class Work:
         if first_ms is not None:
             found = max(first_ms, low_ms) if found is None else min(found, max(first_ms, low_ms))
         return replace(self, probed_ms=low_ms, found_ms=found)
+
+    def looking(self, low_ms: int, high_ms: int, *, live_ms: int) -> "Work":
+        """There may be data that nobody found in [low, high); what begins at `live_ms` is there already."""
+        filled = live_ms if self.filled_ms is None else self.filled_ms
+        return replace(
+            self,
+            reach_ms=min(self.reach_ms, low_ms) if self.filling else low_ms,
+            probed_ms=max(self.probed_ms, min(high_ms, filled)),
+            filled_ms=filled,
+        )
 
     def with_repair(self, *ranges: Range) -> "Work":
         """More to compute again."""
