@@ -89,9 +89,11 @@ AlertRule = Annotated[OutageRule | BurnRateRule, Field(discriminator="type")]
 
 
 class ReceiverSpec(Spec):
-    """Where alerts go. The values of `headers_from_env` are names of environment variables."""
+    """Where alerts and reports go. The values of `headers_from_env` are names of environment variables, and
+    so is `secret_from_env`: of the key that webhooks of reports are signed with."""
 
     type: Literal["webhook"]
     url: Annotated[str, AfterValidator(_webhook_url)]
     headers_from_env: dict[str, EnvironmentName] = Field(default_factory=dict)
     send_resolved: bool = True
+    secret_from_env: EnvironmentName | None = None

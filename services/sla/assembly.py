@@ -25,6 +25,9 @@ from services.sla.kept_figures import KeptFigures
 from services.sla.maintenance.manage import Maintenance
 from services.sla.objectives import Catalogue
 from services.sla.outcomes import build_outcomes
+from services.sla.reports.assembly import assemble_reports
+from services.sla.reports.config import ReportsConfig
+from services.sla.reports.parts import ReportParts
 from services.sla.serve import SlaFigures
 from services.sla.servicer import SERVICE_NAME, SlaServicer
 from services.sla.slice_assembly import build_slicers, sliced_by
@@ -66,6 +69,7 @@ class Parts:
     slicer: SlicerPool
     storer: SliceStorer
     changes: Changes
+    reports: ReportParts
 
 
 def build_sla_server(
@@ -111,6 +115,7 @@ def assemble(
     counters: Counters,
     cache: FigureCache | None = None,
     shards: int = 1,
+    reports: ReportsConfig | None = None,
 ) -> Parts:
     """Everything behind the server; nothing runs yet. `cache`: figures shared with other processes."""
     reader, slices = ClickHousePointReader(database), ClickHouseSliceStore(database)
@@ -160,5 +165,19 @@ def assemble(
         figures=figures,
         changes=changes,
     )
-    servicer = SlaServicer(figures, maintenance, outcomes=outcomes)
-    return Parts(servicer, pool, storer, changes)
+    made = assemble_reports(
+        database=database,
+        log=log,
+        kv=kv,
+        feed=feed,
+        clock=clock,
+        catalogue=catalogue,
+        slices=slices,
+        database_id=ready.identity,
+        region=region,
+        holder=holder,
+        counters=counters,
+        config=reports or ReportsConfig(),
+    )
+    servicer = SlaServicer(figures, maintenance, reports=made.reports, outcomes=outcomes)
+    return Parts(servicer, pool, storer, changes, made)

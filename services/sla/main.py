@@ -30,6 +30,7 @@ async def serve_sla(settings: Settings) -> None:
     from services.sla.assembly import assemble, build_sla_server, telemetry_of
     from services.sla.config import SlaConfig
     from services.sla.figure_redis import RedisFigureCache
+    from services.sla.reports.config import ReportsConfig
     from services.sla.servicer import SERVICE_NAME
     from services.sla.slice_assembly import remaining_s
 
@@ -62,6 +63,7 @@ async def serve_sla(settings: Settings) -> None:
             counters=telemetry.counters,
             cache=cache,
             shards=config.shards,
+            reports=ReportsConfig.of(settings.environment),
         )
         telemetry.gauges("sla.backfill.remaining", partial(remaining_s, parts.slicer))
         telemetry.gauge("sla.objectives.failing", lambda: float(len(parts.slicer.failing)))
@@ -81,7 +83,12 @@ async def serve_sla(settings: Settings) -> None:
             server,
             drain_s=config.drain_s,
             health=health,
-            background={"slicer": parts.slicer.run, "storer": parts.storer.run},
+            background={
+                "slicer": parts.slicer.run,
+                "storer": parts.storer.run,
+                "storer of reports": parts.reports.storer.run,
+                "reports": parts.reports.worker.run,
+            },
         )
 
 

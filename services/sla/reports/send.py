@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 import httpx
@@ -38,7 +39,7 @@ class SmtpConfig:
     tls: SmtpTls = SmtpTls.STARTTLS
     user: str = ""
     password: str = field(default="", repr=False)
-    ca_file: str | None = None
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

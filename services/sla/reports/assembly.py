@@ -1,0 +1,90 @@
+"""The parts of reports over real engines; nothing runs yet."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from services.common.clickhouse import Database
+from services.common.clock import Clock
+from services.common.config_feed import ConfigFeed
+from services.common.documents import Kind
+from services.common.log_port import KeyValue, Log
+from services.common.telemetry import Counters
+from services.sla.incidents.clickhouse import ClickHouseIncidents
+from services.sla.maintenance.feed import MaintenanceBook
+from services.sla.model import NS_PER_MS, Contract
+from services.sla.objectives import Catalogue
+from services.sla.ports import SliceStore
+from services.sla.reports.config import ReportsConfig
+from services.sla.reports.deliver import EMAIL, ReportDelivery
+from services.sla.reports.generate import Reports
+from services.sla.reports.history import Histories
+from services.sla.reports.parts import ReportParts, build_reports
+from services.sla.reports.receivers import receivers_of
+from services.sla.reports.schedule import ReportSchedule
+from services.sla.reports.send import Hooks, Mailer, Way
+from services.sla.reports.source import FigureReports
+from services.sla.reports.store_clickhouse import ClickHouseReports
+from services.sla.reports.work import Part
+
+
+def assemble_reports(
+    *,
+    database: Database,
+    log: Log,
+    kv: KeyValue,
+    feed: ConfigFeed,
+    clock: Clock,
+    catalogue: Catalogue,
+    slices: SliceStore,
+    database_id: Callable[[], Awaitable[str]],
+    region: str,
+    holder: str,
+    counters: Counters,
+    config: ReportsConfig,
+) -> ReportParts:
+    """What generates, schedules and delivers, and what answers callers."""
+    store = ClickHouseReports(database)
+
+    def more(reports: Reports, histories: Histories) -> Sequence[Part]:
+        schedule = ReportSchedule(
+            contracts=catalogue,
+            reports=reports,
+            store=store,
+            changes=store,
+            heads=slices,
+            clock=clock,
+            applied_ms=lambda contract: _applied_ms(feed, contract),
+        )
+        ways: dict[str, Way] = {
+            EMAIL: Mailer(config.smtp),
+            "webhook": Hooks(receivers_of(feed, config.secrets), clock),
+        }
+        delivery = ReportDelivery(store=store, histories=histories, ways=ways, clock=clock, counters=counters)
+        return schedule, delivery
+
+    return build_reports(
+        log=log,
+        kv=kv,
+        clock=clock,
+        store=store,
+        source=FigureReports(
+            contracts=catalogue,
+            slices=slices,
+            incidents=ClickHouseIncidents(database),
+            windows=MaintenanceBook(feed).windows,
+            clock=clock,
+        ),
+        contracts=catalogue,
+        database_id=database_id,
+        region=region,
+        holder=holder,
+        counters=counters,
+        more=more,
+    )
+
+
+def _applied_ms(feed: ConfigFeed, contract: Contract) -> int:
+    """When this version of a contract was put into the log."""
+    for one in feed.documents(Kind.CONTRACT, contract.tenant):
+        if one.seq == contract.version:
+            return one.time_ns // NS_PER_MS
+    return 0
