@@ -7,6 +7,7 @@ import typer
 from google.protobuf import duration_pb2
 
 from services.cli import options, render
+from services.cli.commands import sla_reports
 from services.cli.connection import Connection
 from services.cli.failures import EXIT_OUTSIDE_PROMISE, told_to_people
 from services.common.documents_values import Duration
@@ -14,6 +15,7 @@ from services.common.errors import FailedPrecondition
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
 app = typer.Typer(no_args_is_help=True)
+sla_reports.register(app)
 
 _COLUMNS = (
     *("tenant", "objective", "target", ">measured", ">requests"),
