@@ -160,7 +160,7 @@ class SliceEngine:
         ready = []
         for book, version in pairs:
             if book.retry_ms * NS_PER_MS > self._watermark_ns:
-                book.work = book.work.with_repair(written)
+                book.work = book.work.with_repair(_unsealed(book, written))
             else:
                 ready.append((book, version))
         for group in self._recompute.groups(ready, written):
@@ -223,7 +223,7 @@ class SliceEngine:
         book.failures += 1
         book.retry_ms = self._watermark_ns // NS_PER_MS + wait_ms
         if missed is not None:
-            book.work = book.work.with_repair(missed)
+            book.work = book.work.with_repair(_unsealed(book, missed))
 
     async def _finished(self, pending: Mapping[Key, dict[int, Slice]], *, seal: bool) -> Plan:
         watermark_ms = self._watermark_ns // NS_PER_MS
@@ -244,6 +244,13 @@ class SliceEngine:
                 continue
             revisions[key], hours[key] = found
         return Plan(self._watermark_ns, revisions, hours)
+
+
+def _unsealed(book: Book, missed: Range) -> Range:
+    """What was missed, from where slices are not sealed yet: its points may reach back to there."""
+    if missed.high_ms < book.sealed_ms:
+        return missed
+    return Range(min(missed.low_ms, book.sealed_ms), missed.high_ms)
 
 
 def _apart(ranges: Sequence[Range], watermark_ms: int) -> tuple[list[Range], list[Range]]:
