@@ -74,7 +74,8 @@ class Histories:
             InvalidArgument: RECORD_TOO_LARGE.
         """
         data = encode(record)
-        msg_id = "report-" + hashlib.blake2b(data, digest_size=16).hexdigest()
+        # The place makes it another message when the same thing happens again within the same millisecond.
+        msg_id = f"report-{behind}-" + hashlib.blake2b(data, digest_size=16).hexdigest()
         ack = await self._log.append(
             REPORTS, record.subject, data, msg_id=msg_id, expect_last_subject_seq=behind
         )

@@ -48,7 +48,7 @@ class ReportWorker:
         self._log = log
         self._clock = clock
         self._stored = stored
-        self._parts = tuple(parts)
+        self.parts = tuple(parts)
         self._lease = Lease(kv, clock, name=LEASE, holder=holder)
 
     async def run(self) -> None:
@@ -61,7 +61,7 @@ class ReportWorker:
         Raises:
             Unavailable: an engine is away; the lease may move on.
         """
-        loops = [asyncio.create_task(self._repeat(part)) for part in self._parts]
+        loops = [asyncio.create_task(self._repeat(part)) for part in self.parts]
         try:
             # Slow mail must not keep reports from being made: each part has its own pace.
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_EXCEPTION)

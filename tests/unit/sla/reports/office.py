@@ -75,6 +75,10 @@ class Office:
     log: MemoryLog
     figures: Figures
 
+    async def maker_step(self) -> int:
+        """Make what is asked for, as the worker does."""
+        return await self.parts.worker.parts[0].step()
+
 
 @asynccontextmanager
 async def office(
