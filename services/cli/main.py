@@ -9,6 +9,7 @@ from services.cli.commands import (
     demo,
     dr,
     export,
+    health,
     maintenance,
     series,
     sla,
@@ -33,6 +34,7 @@ series.register(app)
 tail.register(app)
 export.register(app)
 warm.register(app)
+health.register(app)
 app.add_typer(tenant.app, name="tenant", help="Client companies and their tokens.")
 app.add_typer(config.app, name="config", help="Contracts, alert rules and receivers as YAML.")
 app.add_typer(sla.app, name="sla", help="Uptime and latency per client.")

@@ -162,9 +162,14 @@ def sealed(k: int, good: int = 100, **more: Any) -> Revision:
 async def running(*contracts: Contract) -> AsyncIterator[Service]:
     """Started with these contracts; stopped at the end."""
     callers = {
-        "acme": ("acme", Role.READER), "umbra": ("umbra", Role.READER), "writer": ("acme", Role.WRITER),
-        "operator": ("acme", Role.OPERATOR), "outsider": ("umbra", Role.ADMIN),
-        "platform": ("*", Role.ADMIN), "crew": ("*", Role.OPERATOR), "viewer": ("*", Role.READER),
+        "acme": ("acme", Role.READER),
+        "umbra": ("umbra", Role.READER),
+        "writer": ("acme", Role.WRITER),
+        "operator": ("acme", Role.OPERATOR),
+        "outsider": ("umbra", Role.ADMIN),
+        "platform": ("*", Role.ADMIN),
+        "crew": ("*", Role.OPERATOR),
+        "viewer": ("*", Role.READER),
     }
     minted = {name: mint_token(secrets.token_bytes) for name in callers}
     records = [
@@ -174,9 +179,11 @@ async def running(*contracts: Contract) -> AsyncIterator[Service]:
     table, store, known = TokenTable(records), MemorySliceStore(), Contracts(*contracts)
     clock, changes, metrics = ManualClock(now_ns=(MONTH + 40 * DAY) * 10**6), Changes(), OwnMetrics()
     log, down = MemoryLog(clock), list[str]()
+    feed = ConfigFeed(log, clock)
+    await feed.start()
     figures = SlaFigures(contracts=known, slices=store, clock=clock)
     maintenance = Maintenance(
-        log=log, feed=ConfigFeed(log, clock), clock=clock, contracts=known, random_bytes=secrets.token_bytes
+        log=log, feed=feed, clock=clock, contracts=known, random_bytes=secrets.token_bytes
     )
     server = build_server(
         config=ServerConfig(listen="127.0.0.1:0"),
@@ -212,6 +219,7 @@ async def running(*contracts: Contract) -> AsyncIterator[Service]:
             yield Service(stub, channel, store, known, metrics, changes, clock, texts, table, records, down)
     finally:
         await server.stop(None)
+        await feed.stop()
 
 
 def _probe(down: list[str]) -> Any:

@@ -7,7 +7,7 @@ import typer
 from google.protobuf import duration_pb2
 
 from services.cli import options, render
-from services.cli.commands import sla_reports
+from services.cli.commands import sla_figures, sla_outcomes, sla_reports
 from services.cli.connection import Connection
 from services.cli.failures import EXIT_OUTSIDE_PROMISE, told_to_people
 from services.common.documents_values import Duration
@@ -15,6 +15,8 @@ from services.common.errors import FailedPrecondition
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
 app = typer.Typer(no_args_is_help=True)
+sla_figures.register(app)
+sla_outcomes.register(app)
 sla_reports.register(app)
 
 _COLUMNS = (
