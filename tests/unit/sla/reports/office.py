@@ -87,10 +87,12 @@ async def office(
     contracts: Contracts | None = None,
     more: Callable[[Reports, Histories], Sequence[Part]] | None = None,
     working: bool = True,
+    log: MemoryLog | None = None,
 ) -> AsyncIterator[Office]:
-    """Storer and worker run until the end of the block; without `working` nobody makes reports."""
+    """Storer and worker run until the end of the block; without `working` nobody makes reports. `log`: that
+    of another office, as another region has it."""
     clock = SystemClock() if clock is None else clock
-    log, store, figures = MemoryLog(clock), MemoryReports(), Figures()
+    log, store, figures = log or MemoryLog(clock), MemoryReports(), Figures()
     parts = build_reports(
         log=log,
         kv=MemoryKeyValue(clock),
