@@ -106,8 +106,7 @@ async def test_a_revision_that_was_decided_elsewhere_meanwhile_is_not_issued() -
         asked = await running.parts.reports.begin("acme", "gold", MONTH, actor="anna")
         running.figures.gate.clear()
         making = asyncio.create_task(running.maker_step())
-        while not running.figures.asked:
-            await asyncio.sleep(0.01)
+        await running.figures.began.wait()
         elsewhere = replace(asked, state=ReportState.FAILED, failure_reason="X", seq=0)
         await running.parts.histories.append(elsewhere, behind=asked.seq)
         running.figures.gate.set()

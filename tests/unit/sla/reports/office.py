@@ -31,6 +31,7 @@ class Figures:
     now: ReportInput = field(default_factory=rich_month)
     failure: ThreeninesError | Exception | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    began: asyncio.Event = field(default_factory=asyncio.Event)
     asked: int = 0
 
     def __post_init__(self) -> None:
@@ -40,6 +41,7 @@ class Figures:
         self, tenant: str, contract: str, period: ReportPeriod, *, progress: Progress
     ) -> ReportInput:
         self.asked += 1
+        self.began.set()
         progress(50)
         await self.gate.wait()
         if self.failure is not None:
