@@ -30,6 +30,7 @@ KILLS_TIMEOUT_S = 300 + 60 * KILLS
 OUTAGE_S = float(os.environ.get("THREENINES_OUTAGE_S", "18"))
 """Of the store; the log is away for a sixth of it."""
 _WAITS = 0.75
+_SHOWN = 20
 
 
 @dataclass
@@ -54,11 +55,18 @@ class KillStack:
         return 0 if entry is None else int(json.loads(entry.data)["last_seq"])
 
     async def caught_up(self, *, timeout_s: float = 60.0) -> None:
-        """Return when everything that the log holds now is stored."""
-        last_seq, deadline = await self.engine.log.last_seq(OTLP), time.monotonic() + timeout_s
+        """Return when everything that the log holds now is stored: `timeout_s` after the collector is up."""
+        last_seq = await self.engine.log.last_seq(OTLP)
+        await self.collector.wait_serving()
+        began, progress = time.monotonic(), list[tuple[float, int]]()
         while (written := await self.written_seq()) < last_seq:
-            assert time.monotonic() < deadline, (
-                f"written up to {written} of {last_seq}\n{self.collector.log[-4000:]}"
+            after_s = time.monotonic() - began
+            if not progress or written != progress[-1][1]:
+                progress.append((round(after_s, 1), written))
+            self.collector.check_running()
+            assert after_s < timeout_s, (
+                f"written up to {written} of {last_seq}; seconds and sequences: {progress[-_SHOWN:]};"
+                f" {self.collector.state()}"
             )
             await asyncio.sleep(0.05)
 

@@ -184,7 +184,7 @@ class Load:
         async with asyncio.timeout(60):
             await asyncio.gather(*self._tasks)
 
-    async def more(self, requests: int = 20, *, timeout_s: float = 60.0) -> None:
+    async def more(self, requests: int = 20, *, timeout_s: float = 120.0) -> None:
         """Return when that many further requests are acknowledged."""
         enough = len(self.ledger.acknowledged) + requests
         async with asyncio.timeout(timeout_s):
