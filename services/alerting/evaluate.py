@@ -16,6 +16,7 @@ from hashlib import blake2b
 from services.alerting import records
 from services.alerting.errors import MalformedRecord
 from services.alerting.fold import Fold
+from services.alerting.log_times import LogTimes
 from services.alerting.model import Transition
 from services.alerting.ports import AlertsWriter, RuleCatalog
 from services.alerting.records import RulesRecord
@@ -200,7 +201,7 @@ class Evaluator:
             fold.adopt(tenant, record.rules)
         fold.restore({key: change.new for key, change in loaded.instances.items()})
         fold.position = position.slices_seq
-        fold.watermark_ns = position.watermark_ns
+        fold.times = LogTimes.from_list(list(position.log_times), latest_ns=position.watermark_ns)
         fold.restore_windows(position.marks)
         at = min((mark.from_seq for mark in position.marks.values() if mark.from_seq), default=0)
         while at and at <= position.slices_seq:
@@ -232,6 +233,7 @@ class Evaluator:
                 slices_seq=self.fold.position,
                 alerts_seq=self._alerts_seq,
                 watermark_ns=self.fold.watermark_ns,
+                log_times=tuple(self.fold.times.as_list()),
                 epoch_seq=self._epoch_seq,
                 marks=self.fold.marks(),
             )

@@ -3,6 +3,9 @@
 Pure and deterministic: no clock, no engine, no randomness; log time is the running maximum of
 the messages' watermarks. A slot is one second of log time. A rule is evaluated once in each slot,
 at the first message that reaches it, on the highest revisions published up to that message.
+
+Slices may come from several shards of the slicer, each as far as it is. Every tenant has the log time of its
+shard: a shard that lags must not look like senders that went silent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +15,7 @@ from hashlib import blake2b
 from services.alerting.describe import annotations
 from services.alerting.judge import judge
 from services.alerting.labels import fingerprint
+from services.alerting.log_times import LogTimes
 from services.alerting.model import (
     Cause,
     Finding,
@@ -51,7 +55,7 @@ class Fold:
 
     def __init__(self) -> None:
         self.position = 0
-        self.watermark_ns = 0
+        self.times = LogTimes()
         self._windows: dict[WindowKey, Window] = {}
         self._from_seq: dict[WindowKey, int] = {}
         self._tracked: dict[InstanceKey, _Tracked] = {}
@@ -63,14 +67,24 @@ class Fold:
     def apply(self, seq: int, message: SlicesMessage) -> list[Transition]:
         """Take the next message; the transitions that it causes, in a fixed order."""
         self._take_slices(seq, message)
-        before = self.watermark_ns
-        self.watermark_ns = max(before, message.watermark_ns)
+        before, now_ns = self.times.moved(message)
         self.position = seq
-        if self.watermark_ns // SLOT_NS == before // SLOT_NS:
+        if now_ns // SLOT_NS == before // SLOT_NS:
             return []
         for key, window in self._windows.items():
-            window.forget_before((self.watermark_ns - self._history_ns[key]) // MS_NS)
-        return [change for tracked in self._ordered if (change := self._evaluate(tracked)) is not None]
+            if self.times.concerns(message, key[0]):
+                window.forget_before((now_ns - self._history_ns[key]) // MS_NS)
+        return [
+            change
+            for tracked in self._ordered
+            if self.times.concerns(message, tracked.rule.tenant)
+            and (change := self._evaluate(tracked)) is not None
+        ]
+
+    @property
+    def watermark_ns(self) -> int:
+        """The latest log time of any tenant."""
+        return self.times.latest_ns
 
     def skip(self, seq: int) -> None:
         """Pass a message that holds nothing for us (an EPOCH record, or one that is malformed)."""
@@ -106,7 +120,7 @@ class Fold:
             if tracked.instance.as_of_seq > self.position:
                 # Remembered from further on: what led there is folded again once the rule is back.
                 continue
-            new, cause = remove(tracked.instance, now_ns=self.watermark_ns)
+            new, cause = remove(tracked.instance, now_ns=self.times.of(tenant))
             if cause is not None:
                 finding = Finding(Verdict.CLEAR, "RULE_REMOVED")
                 changes.append(self._transition(tracked, new, cause, finding))
@@ -159,23 +173,26 @@ class Fold:
             return None
         finding = self._finding(tracked, window)
         timing = Timing(rule.for_ns, rule.keep_firing_for_ns)
-        new, cause = step(tracked.instance, finding.verdict, now_ns=self.watermark_ns, timing=timing)
+        now_ns = self.times.of(rule.tenant)
+        new, cause = step(tracked.instance, finding.verdict, now_ns=now_ns, timing=timing)
         return None if cause is None else self._transition(tracked, new, cause, finding)
 
     def _finding(self, tracked: _Tracked, window: Window) -> Finding:
         """The last finding while nothing that it depends on has changed: data is recent and the same."""
         end_ms = window.newest_observed_end_ms()
         silence_ns = tracked.rule.condition.no_data_after_ns
-        recent = end_ms is not None and self.watermark_ns - end_ms * MS_NS <= silence_ns
+        now_ns = self.times.of(tracked.rule.tenant)
+        recent = end_ms is not None and now_ns - end_ms * MS_NS <= silence_ns
         if tracked.finding is not None and recent and tracked.finding_version == window.version:
             return tracked.finding
-        finding = judge(tracked.rule, window, now_ns=self.watermark_ns)
+        finding = judge(tracked.rule, window, now_ns=now_ns)
         tracked.finding = finding
         tracked.finding_version = window.version if recent else -1
         return finding
 
     def _transition(self, tracked: _Tracked, new: Instance, cause: Cause, finding: Finding) -> Transition:
         rule, old = tracked.rule, tracked.instance
+        at_ns = self.times.of(rule.tenant)
         new = replace(new, as_of_seq=self.position)
         tracked.instance = new
         identity = (rule.tenant, tracked.fingerprint, str(self.position), old.state, new.state, cause)
@@ -189,11 +206,11 @@ class Fold:
             fingerprint=tracked.fingerprint,
             old=old,
             new=new,
-            at_ns=self.watermark_ns,
+            at_ns=at_ns,
             slices_seq=self.position,
             cause=cause,
             finding=finding,
-            annotations=annotations(rule, finding, cause=cause, active=new.active, at_ns=self.watermark_ns),
+            annotations=annotations(rule, finding, cause=cause, active=new.active, at_ns=at_ns),
         )
 
     def _index(self) -> None:

@@ -177,11 +177,13 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class SlicesMessage:
-    """One message of SLICES: what changed, and how far log time has come."""
+    """One message of SLICES: what changed, and how far log time has come for the tenants of its shard."""
 
     tenant: str | None
     watermark_ns: int
     slices: tuple[Slice, ...]
+    shard: int = 0
+    shards: int = 1
 
 
 @dataclass(frozen=True, slots=True)

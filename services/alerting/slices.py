@@ -30,6 +30,8 @@ def decode_slices(data: bytes) -> SlicesMessage | None:
             tenant=record["tenant"],
             watermark_ns=int(record["watermark_ns"]),
             slices=tuple(_slice(piece) for piece in record["slices"]),
+            shard=int(record.get("shard", 0)),
+            shards=int(record.get("shards", 1)),
         )
     except (KeyError, TypeError, ValueError) as err:
         raise MalformedRecord(f"not a SLICES record: {err!r}") from err

@@ -34,6 +34,7 @@ class Position:
         slices_seq: last message of SLICES that is part of it.
         alerts_seq: last record of ALERTS of those messages; later ones are found by reading on.
         watermark_ns: log time at that position.
+        log_times: the same by shard, as `LogTimes` keeps it.
         epoch_seq: the EPOCH record of the holder that wrote it.
         marks: how to rebuild the windows.
     """
@@ -41,6 +42,7 @@ class Position:
     slices_seq: int = 0
     alerts_seq: int = 0
     watermark_ns: int = 0
+    log_times: tuple[int, ...] = ()
     epoch_seq: int = 0
     marks: Mapping[WindowKey, Marks] = field(default_factory=dict)
 
@@ -138,6 +140,7 @@ def _position_bytes(position: Position) -> bytes:
         "slices_seq": position.slices_seq,
         "alerts_seq": position.alerts_seq,
         "watermark_ns": position.watermark_ns,
+        "log_times": list(position.log_times),
         "epoch_seq": position.epoch_seq,
         "windows": windows,
     }
@@ -151,6 +154,7 @@ def _position(data: bytes) -> Position:
             slices_seq=int(body["slices_seq"]),
             alerts_seq=int(body["alerts_seq"]),
             watermark_ns=int(body["watermark_ns"]),
+            log_times=tuple(int(one) for one in body.get("log_times", ())),
             epoch_seq=int(body["epoch_seq"]),
             marks={
                 (tenant, objective): Marks(int(first_ms), int(kept_ms), int(from_seq))
