@@ -8,7 +8,7 @@ from services.cli.failures import EXIT_FAILED, told_to_people
 from threenines.sla.v1 import sla_pb2, sla_service_pb2
 
 EXIT_DEGRADED = 4
-_UNITS = {
+_UNITS: dict[int, str] = {
     sla_pb2.HEALTH_MEASURE_THROUGHPUT: "/min",
     sla_pb2.HEALTH_MEASURE_ERROR_RATE: " ppm",
 }

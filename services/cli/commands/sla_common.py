@@ -17,10 +17,11 @@ from threenines.sla.v1 import sla_pb2, sla_service_pb2_grpc
 EXIT_INDETERMINATE = 4
 EXIT_NO_DATA = 5
 CODES = "Exit code: 0 kept, 3 missed, 4 cannot be told, 5 no data."
-WINDOW_HELP = "day, week, month, quarter, year, or so long: 1h, 30d. Default: the objective's own."
+WINDOWS = "day, week, month, quarter, year, or so long: 1h, 30d"
+WINDOW_HELP = f"{WINDOWS}. Default: the objective's own."
 AS_OF_HELP = "As it was known then: RFC 3339, or how long ago, such as 7d."
 
-_EXITS = {
+_EXITS: dict[int, int] = {
     sla_pb2.VERDICT_PASS: 0,
     sla_pb2.VERDICT_FAIL: EXIT_OUTSIDE_PROMISE,
     sla_pb2.VERDICT_INDETERMINATE: EXIT_INDETERMINATE,

@@ -9,13 +9,13 @@ from google.protobuf import duration_pb2
 
 from services.cli import options, render
 from services.cli.commands import sla_common
-from services.cli.commands.sla_common import AS_OF_HELP, WINDOW_HELP
+from services.cli.commands.sla_common import AS_OF_HELP, WINDOW_HELP, WINDOWS
 from services.cli.commands.sla_figures import InsideOption, TenantArgument, budget_text
 from services.cli.failures import EXIT_OUTSIDE_PROMISE, told_to_people
 from services.common.documents_values import Duration
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
 
-_CREDIT_WORDS = {
+_CREDIT_WORDS: dict[int, str] = {
     sla_pb2.CREDIT_STATE_NOT_DUE: "not due",
     sla_pb2.CREDIT_STATE_DUE: "DUE",
     sla_pb2.CREDIT_STATE_REVIEW_REQUIRED: "to be reviewed",
@@ -35,9 +35,7 @@ def register(app: typer.Typer) -> None:
 def downtime(
     tenant: TenantArgument,
     objective: Annotated[str | None, typer.Argument(help="contract/objective; none means all.")] = None,
-    window: Annotated[
-        str | None, typer.Option(help="day, week, month, quarter, year, or so long: 1h. Default: 30d.")
-    ] = None,
+    window: Annotated[str | None, typer.Option(help=f"{WINDOWS}. Default: 30d.")] = None,
     inside: InsideOption = None,
     degraded: Annotated[bool, typer.Option("--degraded", help="Also what was only degraded.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, newest first.")] = 50,
@@ -73,7 +71,7 @@ def downtime(
 
 def downtime_rows(found: Sequence[sla_pb2.Downtime]) -> list[tuple[str, ...]]:
     """One table row for each stretch."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in found:
         start = one.start_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
         length = "lasts"
