@@ -1,7 +1,10 @@
 """The part of a report that is about one objective, as blocks of a document."""
 
+from collections.abc import Sequence
+
 from services.sla.reports.canonical import decimal_text
 from services.sla.reports.compose_rows import (
+    MOST_ROWS,
     days_table,
     downtimes_table,
     exclusions_table,
@@ -21,7 +24,7 @@ from services.sla.reports.document import (
     Text,
     Title,
 )
-from services.sla.reports.model import ObjectiveReport, Period
+from services.sla.reports.model import ObjectiveReport, Period, PolicyVerdict, ProjectionRow
 from services.sla.reports.plots import DAY_LEGEND, burn_scene, days_scene
 from services.sla.reports.plots_latency import LEGEND, latency_scene
 from services.sla.reports.wording import (
@@ -53,6 +56,8 @@ _READINGS = {
 }
 _POLICIES = {"exclude": "left out", "count_down": "counted as down", "count_up": "counted as up"}
 
+_VERDICT = Column("Verdict", share=2)
+
 
 def objective_section(objective: ObjectiveReport, period: Period, *, place: int) -> Section:
     """Everything about one objective; `place` counts from 1 and makes its anchor."""
@@ -80,7 +85,9 @@ def objective_section(objective: ObjectiveReport, period: Period, *, place: int)
     if objective.exclusions:
         blocks.append(exclusions_table(objective.exclusions, period))
     blocks += [Title("How it is measured"), Steps(_method(objective))]
-    if any(row.total or row.times.covered_ns for row in objective.days):
+    if len(objective.days) > MOST_ROWS:
+        blocks.append(Text("CSV and JSON hold the figures of every day.", "muted"))
+    elif any(row.total or row.times.covered_ns for row in objective.days):
         blocks.append(days_table(objective))
     return Section(
         anchor=f"objective-{place}",
@@ -186,51 +193,46 @@ def _pictures(objective: ObjectiveReport, period: Period) -> list[Block]:
 
 def _verdicts(objective: ObjectiveReport, period: Period) -> list[Block]:
     blocks: list[Block] = []
-    projection = objective.projection
-    if projection is not None:
-        rows = (
-            ("So far", "the part that is over", projection.so_far, projection.so_far_verdict),
-            ("Projected", "the rest is good", projection.projected, projection.projected_verdict),
-            ("Worst case", "the rest is bad", projection.worst, projection.worst_verdict),
-        )
-        blocks.append(
-            Table(
-                f"The period is not over: {duration_text(projection.rest_ns)} are to come",
-                (
-                    Column("Figure", share=2),
-                    Column("If", share=3),
-                    Column("Result", number=True, share=2),
-                    _VERDICT,
-                ),
-                tuple(
-                    (Cell(name), Cell(when), Cell(percent_text(share)), verdict_cell(verdict))
-                    for name, when, share, verdict in rows
-                ),
-            )
-        )
+    if objective.projection is not None:
+        blocks.append(_projected(objective.projection))
     if len(objective.segments) > 1:
         blocks.append(_segments(objective, period))
     if objective.children:
         blocks.append(_children(objective))
     if objective.policies:
-        blocks.append(
-            Table(
-                "The verdict by what time without data counts as",
-                (Column("Time without data is", share=4), Column("Contract", share=3), _VERDICT),
-                tuple(
-                    (
-                        Cell(_POLICIES.get(one.policy, one.policy)),
-                        Cell("as agreed" if one.chosen else NONE, "" if one.chosen else "muted"),
-                        verdict_cell(one.verdict),
-                    )
-                    for one in objective.policies
-                ),
-            )
-        )
+        blocks.append(_policies(objective.policies))
     return blocks
 
 
-_VERDICT = Column("Verdict", share=2)
+def _projected(projection: ProjectionRow) -> Table:
+    rows = (
+        ("So far", "the part that is over", projection.so_far, projection.so_far_verdict),
+        ("Projected", "the rest is good", projection.projected, projection.projected_verdict),
+        ("Worst case", "the rest is bad", projection.worst, projection.worst_verdict),
+    )
+    return Table(
+        f"The period is not over: {duration_text(projection.rest_ns)} are to come",
+        (Column("Figure", share=2), Column("If", share=3), Column("Result", number=True, share=2), _VERDICT),
+        tuple(
+            (Cell(name), Cell(when), Cell(percent_text(share)), verdict_cell(verdict))
+            for name, when, share, verdict in rows
+        ),
+    )
+
+
+def _policies(policies: Sequence[PolicyVerdict]) -> Table:
+    return Table(
+        "The verdict by what time without data counts as",
+        (Column("Time without data is", share=4), Column("Contract", share=3), _VERDICT),
+        tuple(
+            (
+                Cell(_POLICIES.get(one.policy, one.policy)),
+                Cell("as agreed" if one.chosen else NONE, "" if one.chosen else "muted"),
+                verdict_cell(one.verdict),
+            )
+            for one in policies
+        ),
+    )
 
 
 def _segments(objective: ObjectiveReport, period: Period) -> Table:

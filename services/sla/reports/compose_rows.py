@@ -21,6 +21,8 @@ from services.sla.reports.wording import (
 
 MOST_ROWS = 100
 """Longer tables are cut in documents for people; CSV and JSON hold all rows."""
+_MANY_ROWS = 25
+"""Tables of more are shown on demand."""
 
 _CREDIT_STATES = {
     CreditState.DUE: ("Due", "bad"),
@@ -60,6 +62,7 @@ def downtimes_table(rows: Sequence[DownRow], period: Period) -> Table:
             for row in shown
         ),
         note=_cut(len(rows), len(shown)),
+        folded=len(rows) > _MANY_ROWS,
     )
 
 

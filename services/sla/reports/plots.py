@@ -36,6 +36,7 @@ DAY_LEGEND = (
 )
 _STRIP, _CHART, _TOP = 30.0, 74.0, 4.0
 _SMALLEST = 5.0
+_OUTLINED, _PALE = 5.0, "#f3f5f7"
 _ROUND = (1, Fraction(3, 2), 2, Fraction(5, 2), 3, 4, 5, 6, 8, 10)
 
 
@@ -160,7 +161,10 @@ def _dates(period: Period) -> list[date]:
 
 def _cell(row: DayRow | None, day: date, x: float, y: float, *, width: float, height: float) -> list[Shape]:
     if row is None:
-        return [Box(x, y, width, height, "#ffffff", stroke=GRID, note=f"{day}: not reported")]
+        note = f"{day}: not reported"
+        if width < _OUTLINED:
+            return [Box(x, y, width, height, _PALE, note=note)]
+        return [Box(x, y, width, height, "#ffffff", stroke=GRID, note=note)]
     times = row.times
     whole = times.covered_ns + times.no_data_ns + times.excluded_ns + times.not_started_ns
     note = f"{row.date}: {displayed_text(row.displayed)}, {duration_text(times.down_ns)} down"

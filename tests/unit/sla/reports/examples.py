@@ -102,7 +102,7 @@ def availability(name: str = "requests", days: int = 31, *, outage: bool = True)
     share = Fraction(good, total)
     all_times = Times(*(sum(getattr(row.times, one) for row in rows) for one in Times.__slots__))
     allowed_ns = (rows[-1].end_ms - START_MS - 2 * HOUR_MS) * NS // 1000
-    allowed = (total - total * TARGET.numerator // TARGET.denominator, 0)[0]
+    allowed = total // 1000
     bad = total - good
     burn, so_far = [], 0
     for row in rows:
@@ -153,19 +153,13 @@ def availability(name: str = "requests", days: int = 31, *, outage: bool = True)
 
 def downtimes(rows: tuple[DayRow, ...]) -> tuple[DownRow, ...]:
     """One for each day that was down."""
-    return tuple(
-        DownRow(
-            row.start_ms + 14 * HOUR_MS,
-            row.start_ms + 14 * HOUR_MS + row.times.down_ns // NS,
-            row.times.down_ns,
-            0,
-            0,
-            row.total - row.good,
-            row.total // 20,
-        )
-        for row in rows
-        if row.times.down_ns
-    )
+    found = []
+    for row in rows:
+        if row.times.down_ns:
+            at, length = row.start_ms + 14 * HOUR_MS, row.times.down_ns // NS
+            bad = row.total - row.good
+            found.append(DownRow(at, at + length, row.times.down_ns, 0, 0, bad, row.total // 20))
+    return tuple(found)
 
 
 def exclusions() -> tuple[ExclusionRow, ...]:
@@ -488,14 +482,8 @@ def hostile_month() -> ReportInput:
     )  # fmt: skip
     bad = dataclasses.replace(credit(), objective=HOSTILE, trace=(HOSTILE,), currency=HOSTILE)
     rows = tuple(dataclasses.replace(row, title=HOSTILE, severity=HOSTILE) for row in incidents().incidents)
-    return report(
-        (one,),
-        tenant=HOSTILE,
-        contract=HOSTILE,
-        period=dataclasses.replace(period(), label=HOSTILE),
-        credits=(bad,),
-        incidents=rows,
-    )
+    names = {"tenant": HOSTILE, "contract": HOSTILE, "period": dataclasses.replace(period(), label=HOSTILE)}
+    return report((one,), credits=(bad,), incidents=rows, **names)
 
 
 EXAMPLES = {
