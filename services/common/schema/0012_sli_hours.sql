@@ -1,5 +1,6 @@
 -- Exact sums of the sealed slices of whole UTC hours, one row an hour: counts and durations added, distributions
 -- merged. Read like sli_slices, whose columns these are: long windows read hours instead of 360 slices each.
+-- Small granules: a window of 30 days is 720 rows of one objective.
 CREATE TABLE IF NOT EXISTS sli_hours (
     tenant LowCardinality(String) CODEC(ZSTD(1)),
     objective String CODEC(ZSTD(1)),
@@ -32,4 +33,5 @@ SETTINGS
     non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1,
     fsync_part_directory = 1,
-    ttl_only_drop_parts = 1;
+    ttl_only_drop_parts = 1,
+    index_granularity = 1024;

@@ -15,7 +15,8 @@ ORDER BY (tenant, objective)
 SETTINGS
     non_replicated_deduplication_window = 1000,
     fsync_after_insert = 1,
-    fsync_part_directory = 1;
+    fsync_part_directory = 1,
+    index_granularity = 256;
 
 INSERT INTO sli_heads
 SELECT
