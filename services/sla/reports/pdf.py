@@ -110,10 +110,26 @@ def _story(document: Document) -> list[Flowable]:
 def _section(section: Section) -> list[Flowable]:
     parts: list[Flowable] = [PageBreak()] if section.new_page else [Spacer(0, 24), CondPageBreak(140)]
     right = badge(section.verdict, _BADGE) if section.verdict else None
+    parts.append(_Bookmark(section.anchor, section.title))
     parts += [_heading(section.kicker, section.title, _SECTION, right), Spacer(0, 4)]
     for block in section.blocks:
         parts += flowables(block)
     return parts
+
+
+class _Bookmark(Flowable):
+    """A place of the document in the reader's outline."""
+
+    def __init__(self, key: str, title: str) -> None:
+        super().__init__()
+        self._key, self._title = key, shown(title)
+        self.width = self.height = 0
+
+    def draw(self) -> None:
+        """Onto the page, at the place that the layout chose."""
+        canvas: Canvas = self.canv
+        canvas.bookmarkPage(self._key)
+        canvas.addOutlineEntry(self._title, self._key, 0)
 
 
 def _heading(kicker: str, title: str, kind: ParagraphStyle, right: Paragraph | None) -> Grid:

@@ -2,6 +2,11 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from html.parser import HTMLParser
 
 import pypdf
@@ -129,6 +134,39 @@ def test_the_same_content_gives_the_same_bytes(name, render):
     content = canonical_json(EXAMPLES[name]())
 
     assert render(content) == render(bytes(bytearray(content)))
+
+
+def test_another_process_and_many_at_once_give_the_same_bytes(content):
+    script = (
+        "import sys; from hashlib import sha256; from services.sla.reports.html import render_html;"
+        "from services.sla.reports.pdf import render_pdf; content = sys.stdin.buffer.read();"
+        "print(sha256(render_html(content)).hexdigest(), sha256(render_pdf(content)).hexdigest())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        input=content,
+        capture_output=True,
+        check=True,
+        env={
+            **os.environ,
+            "PYTHONHASHSEED": "7",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "TZ": "Asia/Tokyo",
+        },
+    ).stdout.split()
+
+    with ThreadPoolExecutor(3) as pool:
+        pdfs = list(pool.map(render_pdf, [content, canonical_json(running_month()), content]))
+    assert pdfs[0] == pdfs[2] != pdfs[1]
+    assert [sha256(one).hexdigest().encode() for one in (render_html(content), pdfs[0])] == told
+
+
+def test_pdf_has_an_outline(content):
+    outline = pypdf.PdfReader(io.BytesIO(render_pdf(content))).outline
+
+    titles = [entry["/Title"] for entry in outline]
+    assert titles[:2] == ["requests", "p95"]
+    assert titles[-1] == "Origin and method"
 
 
 def test_csv_read_back_equals_the_json(content):
