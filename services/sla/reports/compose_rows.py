@@ -197,7 +197,7 @@ def _why(row: ExclusionRow, period: Period) -> str:
         parts.append(row.reason)
     if row.announced_ms is not None:
         by = f" by {row.announced_by}" if row.announced_by else ""
-        parts.append(f"announced {local_text(row.announced_ms, period)}{by}")
+        parts.append(f"Announced on {local_text(row.announced_ms, period)}{by}")
     return ". ".join(part.rstrip(".") for part in parts) + "." if parts else NONE
 
 

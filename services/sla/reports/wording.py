@@ -18,7 +18,8 @@ NARROW = "\u202f"
 NONE = "\u2013"
 """Where there is no value."""
 
-_SPACES = f" {NARROW}\u00a0"
+_FIXED = "\u00a0"
+_SPACES = f" {NARROW}{_FIXED}"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND_NS = 10**9
 _MONTHS = (
@@ -118,7 +119,7 @@ def local_text(instant_ms: int | None, period: Period) -> str:
     sign, minutes = ("+" if seconds >= 0 else MINUS), abs(seconds) // 60
     time = local.strftime("%H:%M:%S" if instant_ms % 60_000 else "%H:%M")
     time += f".{instant_ms % 1000:03d}" if instant_ms % 1000 else ""
-    return f"{local.date().isoformat()} {time} {sign}{minutes // 60:02d}:{minutes % 60:02d}"
+    return f"{local.date().isoformat()} {time}{_FIXED}{sign}{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def utc_text(instant_ms: int | None) -> str:

@@ -85,15 +85,15 @@ def test_counts_are_in_groups_of_three():
 
 
 def test_instants_use_the_offsets_of_the_report():
-    assert local_text(START_MS, period()) == "2026-10-01 00:00 +02:00"
-    assert local_text(CLOCK_BACK_MS - 1000, period()) == "2026-10-25 02:59:59 +02:00"
-    assert local_text(CLOCK_BACK_MS, period()) == "2026-10-25 02:00 +01:00"
-    assert local_text(START_MS + 1, period()) == "2026-10-01 00:00:00.001 +02:00"
+    assert local_text(START_MS, period()) == "2026-10-01 00:00\u00a0+02:00"
+    assert local_text(CLOCK_BACK_MS - 1000, period()) == "2026-10-25 02:59:59\u00a0+02:00"
+    assert local_text(CLOCK_BACK_MS, period()) == "2026-10-25 02:00\u00a0+01:00"
+    assert local_text(START_MS + 1, period()) == "2026-10-01 00:00:00.001\u00a0+02:00"
     assert local_text(None, period()) == "\u2013"
 
 
 def test_instants_without_offsets_are_in_utc():
-    assert local_text(START_MS, dataclasses.replace(period(), offsets=())) == "2026-09-30 22:00 +00:00"
+    assert local_text(START_MS, dataclasses.replace(period(), offsets=())) == "2026-09-30 22:00\u00a0+00:00"
 
 
 @pytest.mark.parametrize(
