@@ -71,11 +71,7 @@ class Admission:
 
     @property
     def full(self) -> bool:
-        """Whether nothing more fits, so that a request that begins now must not even be read.
-
-        Waiting time is not asked for here but in `enter`: over gRPC a call that ends before its request is
-        read may reach the client as CANCELLED, without the delay that it is told.
-        """
+        """Whether nothing more fits, so that a request that begins now is not to be kept."""
         return self._why_full() is not None
 
     def enter(self, transport: str, size: int = 0, *, arriving: bool = False) -> "Held":
@@ -123,6 +119,11 @@ class Admission:
         """A request is read and waits for its answer; `Held.arrived` calls it."""
         with self._lock:
             self._pace.began(size)
+
+    def log_took(self, seconds: float) -> None:
+        """The log confirmed an append after so long."""
+        with self._lock:
+            self._pace.log_took(seconds)
 
     def take(self, transport: str, size: int, held: int) -> None:
         """Count `size` more bytes of a request that holds `held` already; `Held.add` calls it."""

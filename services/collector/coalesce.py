@@ -81,8 +81,11 @@ class Coalescer:
         random_bytes: Callable[[int], bytes],
         config: CoalesceConfig,
         kept: KeptRecords | None = None,
+        took: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
+        """`took` is told the seconds of each append that the log confirmed."""
         self._log = log
+        self._took = took
         self._kept = kept
         self._counters = counters
         self._random_bytes = random_bytes
@@ -189,6 +192,7 @@ class Coalescer:
             record = await self._encoded(tenant, taken)
             if self._kept is not None:
                 self._kept.keep(record, [one.decoded for one in taken])
+            begun_s = asyncio.get_running_loop().time()
             await self._log.append(
                 OTLP,
                 f"otlp.0.{tenant}",
@@ -200,6 +204,7 @@ class Coalescer:
         except Exception as err:
             _tell(taken, err)
             return err
+        self._took(asyncio.get_running_loop().time() - begun_s)
         self._counters.add("collector.records.appended")
         for one in taken:
             if not one.done.done():

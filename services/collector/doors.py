@@ -56,6 +56,7 @@ class Doors:
         self._config = config
         self._authenticator = authenticator
         self._tallies = tallies
+        self._admission = _admission(config, counters, clock)
         self._receiver = Receiver(
             log=log,
             tallies=tallies,
@@ -66,8 +67,8 @@ class Doors:
             rate=rate,
             series=series,
             kept=kept,
+            log_took=self._admission.log_took,
         )
-        self._admission = _admission(config, counters, clock)
         self.otlp: grpc.aio.Server = build_server(
             config=config.otlp,
             authenticator=authenticator,

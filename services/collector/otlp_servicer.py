@@ -5,6 +5,8 @@ INTERNAL to bytes that it cannot read, where OTLP wants INVALID_ARGUMENT. The ge
 passes through the same interceptors as every generated one.
 """
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import NoReturn
 
 import grpc
@@ -19,6 +21,11 @@ from services.common.grpc_errors import Handler
 TRANSPORT = "grpc"
 SERVICE_NAME = "opentelemetry.proto.collector.metrics.v1.MetricsService"
 
+_DROPPED_AT_ONCE = 4
+"""Requests that are read only to be dropped, when there is no memory: each may have 64 MiB."""
+_DROP_S, _LINE_S = 2.0, 5.0
+"""For reading one of them, and for waiting until it is read; who does not send is not waited for."""
+
 
 def add_metrics_service(server: grpc.aio.Server, receiver: Receiver, admission: Admission) -> None:
     """Serve OTLP metrics on `server`."""
@@ -31,6 +38,7 @@ class MetricsServicer:
     def __init__(self, receiver: Receiver, admission: Admission) -> None:
         self._receiver = receiver
         self._admission = admission
+        self._dropping = asyncio.Semaphore(_DROPPED_AT_ONCE)
 
     async def export(self, raw: bytes, _context: object) -> ExportMetricsServiceResponse:
         """Take one request of the caller's tenant."""
@@ -38,13 +46,24 @@ class MetricsServicer:
             await held.turn()
             return outcome_to_proto(await self._receiver.export(sending_tenant(), raw))
 
-    async def refuse(self, _requests: object, _context: object) -> NoReturn:
-        """Turn a request away without reading it."""
-        raise self._admission.refuse(TRANSPORT)
+    async def refuse(self, requests: AsyncIterator[bytes], _context: object) -> NoReturn:
+        """Turn a request away; it is read and dropped before, a few at a time.
+
+        A call that ends while its client still sends may reach the client as CANCELLED, without the delay
+        that it is told: the reset of the stream overtakes the status.
+        """
+        refused = self._admission.refuse(TRANSPORT)
+        try:
+            async with asyncio.timeout(_LINE_S), self._dropping, asyncio.timeout(_DROP_S):
+                async for _ in requests:
+                    pass
+        except TimeoutError:
+            pass  # it does not send, or too many do
+        raise refused
 
 
 class _ExportHandlers(grpc.GenericRpcHandler):
-    """Chooses when a call begins, before its request is read: take it, or turn it away."""
+    """Chooses when a call begins, before its request is read: take it, or drop it and turn it away."""
 
     def __init__(self, servicer: MetricsServicer, admission: Admission) -> None:
         self._admission = admission
@@ -53,7 +72,7 @@ class _ExportHandlers(grpc.GenericRpcHandler):
             request_deserializer=None,
             response_serializer=ExportMetricsServiceResponse.SerializeToString,
         )
-        # On the wire every call is a stream; as one, it is answered without waiting for its request.
+        # On the wire every call is a stream; as one, its request is not read before that is asked for.
         self._refuse: Handler = grpc.stream_stream_rpc_method_handler(servicer.refuse)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":

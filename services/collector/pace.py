@@ -3,10 +3,16 @@
 Little's law: what is under way, over the rate at which it gets done, is the wait of the next. A queue
 may grow for a moment, since senders export on the same second; one that stands is refused down to a
 short wait, so that whoever is let in is answered soon, and whoever is not is told at once (the idea of
-CoDel, RFC 8289: a burst is no overload, a standing queue is). Knows no bytes but their number.
+CoDel, RFC 8289: a burst is no overload, a standing queue is).
+
+What the log takes for an append is no queue: it passes whatever is refused. Counted as one, a log that is
+slower than the short wait would have nearly everything refused, the rate would fall with what is let in, and
+the wait that is computed from it would rise: down to the lowest rate and never back. So it is taken off, and
+a few requests are let in whatever is computed. Knows no bytes but their number.
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 from services.common.clock import Clock
@@ -18,6 +24,8 @@ _FIRST_RATE = 30e6
 """Bytes a second, until there is something to go by."""
 _LOWEST_RATE = 8e6
 """Bytes a second: after a stall of whatever is behind, the way back must not begin at nothing."""
+_APPENDS = 8
+"""The log's time is the least of so many appends: the others waited for each other, or for the event loop."""
 _REQUEST_COSTS = 24_000
 """What a request costs beyond its bytes, in bytes: an empty one takes as long as some 180 points."""
 
@@ -34,6 +42,10 @@ class PaceConfig:
     """No burst may make a longer one."""
     calm_s: float = 1.0
     """Nobody had to be refused for so long: the next queue may be a burst again."""
+    few_bytes: int = 4 << 20
+    """Under way, costs included: never too slow, while anything is answered."""
+    stalled_s: float = 1.0
+    """Without an answer for so long nothing is."""
 
 
 class Pace:
@@ -45,6 +57,9 @@ class Pace:
         self._under_way = 0
         self._done, self._busy_s = _FIRST_RATE * _RATE_OVER_S, _RATE_OVER_S
         self._at_ns = self._short_at_ns = clock.monotonic_ns()
+        self._answered_at_ns = self._at_ns
+        self._appends: deque[float] = deque(maxlen=_APPENDS)
+        self._log_s = 0.0
         self._refused_at_ns = 0
         self._standing = False
 
@@ -55,13 +70,16 @@ class Pace:
 
     @property
     def wait_s(self) -> float:
-        """Seconds that the next request would wait."""
+        """Seconds that the next request would wait, beside what the log takes."""
         self._pass(self._clock.monotonic_ns())
         return self._wait_s()
 
     def began(self, size: int) -> None:
         """A request is complete and will be worked on."""
-        self._pass(self._clock.monotonic_ns())
+        now_ns = self._clock.monotonic_ns()
+        self._pass(now_ns)
+        if not self._under_way:
+            self._answered_at_ns = now_ns  # nobody waited before
         self._under_way += size + _REQUEST_COSTS
 
     def ended(self, size: int) -> None:
@@ -70,8 +88,14 @@ class Pace:
         self._pass(now_ns)
         self._under_way -= size + _REQUEST_COSTS
         self._done += size + _REQUEST_COSTS
+        self._answered_at_ns = now_ns
         if self._wait_s() <= self._config.short_wait_s:
             self._short_at_ns = now_ns
+
+    def log_took(self, seconds: float) -> None:
+        """An append was confirmed after so long."""
+        self._appends.append(seconds)
+        self._log_s = min(*self._appends, self._config.longest_wait_s)
 
     def too_slow(self) -> bool:
         """Whether a request that comes now is to be refused."""
@@ -89,13 +113,19 @@ class Pace:
         ):
             self._standing = False
         limit_s = config.short_wait_s if self._standing else config.longest_wait_s
-        if wait_s <= limit_s:
+        if wait_s <= limit_s or self._few(now_ns):
             return False
         self._refused_at_ns = now_ns
         return True
 
     def _wait_s(self) -> float:
-        return self._under_way * self._busy_s / self._done if self._under_way else 0.0
+        if not self._under_way:
+            return 0.0
+        return max(0.0, self._under_way * self._busy_s / self._done - self._log_s)
+
+    def _few(self, now_ns: int) -> bool:
+        answering = now_ns - self._answered_at_ns <= self._config.stalled_s * _S
+        return answering and self._under_way <= self._config.few_bytes
 
     def _pass(self, now_ns: int) -> None:
         """Let time pass for the rate: only that in which there was something to do."""

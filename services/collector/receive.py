@@ -66,13 +66,16 @@ class Receiver:
         rate: RateGate | None = None,
         series: SeriesGate | None = None,
         kept: KeptRecords | None = None,
+        log_took: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self._tallies = tallies
         self._clock = clock
         self._config = config
         self._rate = rate
         self._series = series
-        self._coalescer = Coalescer(log, counters or Counters(), random_bytes, config.coalesce, kept)
+        self._coalescer = Coalescer(
+            log, counters or Counters(), random_bytes, config.coalesce, kept, log_took
+        )
 
     async def export(self, tenant: str, raw: bytes) -> Outcome:
         """Judge a request and make its accepted points durable; returning is the promise.
