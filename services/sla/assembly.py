@@ -16,6 +16,7 @@ from services.common.log_port import KeyValue, Log
 from services.common.migrations import load_migrations, migrate
 from services.common.settings import Settings
 from services.common.telemetry import Counters, Telemetry
+from services.sla.back_fills import BackFills
 from services.sla.burn_windows import BurnWindows
 from services.sla.clickhouse import ClickHousePointReader, ClickHouseSliceStore
 from services.sla.config import SlaConfig
@@ -153,6 +154,7 @@ def assemble(
         incidents=ClickHouseIncidents(database),
         kept=KeptFigures(clock, counters, cache),
         burn_windows=BurnWindows(feed).of,
+        back_fills=BackFills(kv, clock),
     )
     maintenance = Maintenance(log=log, feed=feed, clock=clock, contracts=catalogue, random_bytes=token_bytes)
     outcomes = build_outcomes(

@@ -85,7 +85,9 @@ _SCHEDULES = {
 }
 
 
-def objective_to_proto(objective: Objective, first_data_ms: int | None = None) -> sla_pb2.Objective:
+def objective_to_proto(
+    objective: Objective, first_data_ms: int | None = None, back_fill_ms: int | None = None
+) -> sla_pb2.Objective:
     """One objective."""
     out = sla_pb2.Objective(
         name=objective_name(objective),
@@ -107,6 +109,8 @@ def objective_to_proto(objective: Objective, first_data_ms: int | None = None) -
         out.effective_end_time.CopyFrom(timestamp(objective.until_ms))
     if first_data_ms is not None:
         out.first_data_time.CopyFrom(timestamp(first_data_ms))
+    if back_fill_ms is not None:
+        out.back_fill_time.CopyFrom(timestamp(back_fill_ms))
     match objective.kind:
         case ObjectiveKind.AVAILABILITY:
             _availability(out, objective)

@@ -13,6 +13,7 @@ from services.common.auth import PLATFORM_TENANT, Role, current_principal, requi
 from services.common.clock import Clock
 from services.common.errors import ResourceExhausted
 from services.common.telemetry import Counters
+from services.sla.back_fills import BackFills
 from services.sla.errors import (
     BadName,
     BadWindow,
@@ -46,6 +47,7 @@ class ObjectiveStatus:
     first_data_ms: int | None
     figures: Figures | None
     absent_reason: str = ""
+    back_fill_ms: int | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -99,6 +101,7 @@ class SlaFigures:
         incidents: None: incident objectives have no incidents.
         kept: figures that were computed before; None: of this process only.
         burn_windows: lengths of an objective's burn windows, ms; None: derived from its period.
+        back_fills: which slices were filled in afterwards; None: nobody knows.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class SlaFigures:
         incidents: IncidentStore | None = None,
         kept: KeptFigures | None = None,
         burn_windows: Callable[[Objective], tuple[int, ...]] = default_windows_ms,
+        back_fills: BackFills | None = None,
     ) -> None:
         self._contracts = contracts
         self._slices = slices
@@ -117,6 +121,7 @@ class SlaFigures:
         self._questions = Questions(
             contracts=contracts, slices=slices, clock=clock, burn_windows=burn_windows
         )
+        self._back_fills = back_fills
         self._source = FigureSource(slices, incidents)
         self._kept = KeptFigures(clock, Counters()) if kept is None else kept
 
@@ -247,7 +252,10 @@ class SlaFigures:
         except ObjectiveHasNoData as err:
             return ObjectiveStatus(objective, None, None, err.reason)
         first_ms = question.head.first_ms if question.head.database else None
-        return ObjectiveStatus(objective, first_ms, await self._answer(question))
+        filled_ms = None
+        if self._back_fills is not None:
+            filled_ms = await self._back_fills.time_of(objective.tenant, objective.key)
+        return ObjectiveStatus(objective, first_ms, await self._answer(question), back_fill_ms=filled_ms)
 
     async def _figures(self, objective: Objective, asked: Asked, quantile: Fraction | None = None) -> Figures:
         return await self._answer(await self._questions.of(objective, asked, quantile))

@@ -38,7 +38,9 @@ def messages(plan: Plan, *, applied_seq: int, reported_ns: int) -> list[SliceMes
 
 def _parts(plan: Plan) -> Iterator[tuple[str, _Part]]:
     """Parts of a bearable size by tenant, none of which divides an hour."""
-    owner, slices, hours = "", [], []
+    owner = ""
+    slices: list[_Named] = []
+    hours: list[_Named] = []
     for (tenant, objective), revisions in sorted(plan.revisions.items()):
         if tenant != owner and (slices or hours):
             yield owner, (slices, hours)

@@ -99,7 +99,7 @@ class ShardLayout:
     async def start(self, region: str) -> int:
         """Where in APPLIED a shard without a place of its own begins, in that region."""
         entry = await self._kv.get(POSITIONS, _LAYOUT)
-        layout = {} if entry is None else json.loads(entry.value)
+        layout: dict[str, Any] = {} if entry is None else json.loads(entry.value)
         return int(layout["start"]) if layout.get("region") == region else 0
 
     async def _earliest(self, shards: int) -> tuple[str, int]:
@@ -107,7 +107,9 @@ class ShardLayout:
         regions, places = set(), []
         for number in range(shards):
             entry = await self._kv.get(POSITIONS, Shard(number, shards).lease)
-            place = {"region": "", "seq": 0} if entry is None else json.loads(entry.value)
+            place: dict[str, Any] = {"region": "", "seq": 0}
+            if entry is not None:
+                place = json.loads(entry.value)
             regions.add(str(place["region"]))
             places.append(int(place["seq"]))
         return (regions.pop(), min(places)) if len(regions) == 1 else ("", 0)

@@ -5,11 +5,15 @@ from itertools import pairwise
 
 import pytest
 
+from services.common.clock import ManualClock
+from services.common.log_memory import MemoryEngine
+from services.sla.back_fills import BackFills
+from services.sla.convert_contract import objective_to_proto
 from services.sla.memory import MemoryPointReader
 from services.sla.model import Applied, PointKind, Series, Touched
 from services.sla.rows_build import Point
 from services.sla.slice_hours import HOUR_MS
-from services.sla.slice_work import work_from_json, work_to_json
+from services.sla.slice_work import KvWorkStore, work_from_json, work_to_json
 from tests.unit.sla.clients import METRIC, TENANT
 from tests.unit.sla.slicing import AVAILABILITY, T0, Bench
 
@@ -223,3 +227,24 @@ async def test_a_record_of_work_comes_back_as_it_was_kept():
     assert work is not None
     assert work.footing is not None
     assert work_from_json(work_to_json(work)) == work
+
+
+async def test_the_provenance_is_read_from_the_record_and_does_without_the_log():
+    clock = ManualClock()
+    kv = MemoryEngine(clock).kv
+    back_fills = BackFills(kv, clock)
+    bench = Bench(MemoryPointReader(), AVAILABILITY)
+    bench.works = KvWorkStore(kv)
+    bench.restart()
+    history(bench.reader)
+    assert await back_fills.time_of(TENANT, AVAILABILITY.key) is None
+
+    await opened(bench)
+    await drain(bench)
+    clock.advance(31)
+
+    filled_ms = await back_fills.time_of(TENANT, AVAILABILITY.key)
+    assert filled_ms is not None
+    assert END - 11 * MINUTE <= filled_ms <= END
+    shown = objective_to_proto(AVAILABILITY, T0, filled_ms)
+    assert shown.back_fill_time.ToMilliseconds() == filled_ms
