@@ -19,7 +19,7 @@ from services.sla.slice_hours import HOUR_MS
 from services.sla.slice_range import Range, written_ranges
 from services.sla.slice_recompute import Pair, Recompute
 from services.sla.slice_shelf import Configuration, Key, Shelf, _at_once
-from services.sla.slice_source import Feed, Source
+from services.sla.slice_source import REQUESTS, Feed, Source
 from services.sla.slice_work import Work, WorkStore
 
 _logger = logging.getLogger(__name__)
@@ -292,7 +292,9 @@ def _written(
             cut = replace(one, earliest_ms=max(one.earliest_ms, oldest_ms))
             own = by_tenant.get(one.tenant, [])
             direct = [feed for feed in own if feed.metric == one.metric]
-            for feed in direct or own:
+            # Histograms are nobody's heartbeat; gauges and sums may be, also those that are feeds themselves.
+            only_direct = any(feed.way == REQUESTS for feed in direct)
+            for feed in direct if only_direct else own:
                 concerned.setdefault(feed, []).append(cut)
     found: list[tuple[Feed, Range]] = []
     for feed in sorted(concerned):
