@@ -107,23 +107,15 @@ def latency_of(
     held = part_of(columns, where.start_ms, where.data_end_ms)
     distribution = merged(held)
     requests = 0 if distribution is None else distribution.total
-    if objective.reading is Reading.SLICES:
-        sure, possible, total = slices_within(held, objective.threshold_s, q)
-    else:
-        sure, possible = (
-            (0, 0) if distribution is None else requests_within(distribution, objective.threshold_s)
-        )
-        total = requests
+    sure, possible, total = _within(objective, held, distribution, q)
     _, _, times = totals_of(held, where.start_ms, where.data_end_ms, first_ms)
     verdict = judge_bounds(sure, possible, total, q)
     stop = frozen_at(objective, held, where, times)
     slow = (total - sure, total)
     if stop is not None:
-        part = Window(where.start_ms, stop, stop)
-        slow = (0, 0)
-        if stop > where.start_ms:
-            then = latency_of(replace(objective, coverage_floor=Fraction(0)), held, part, q, windows_ms=())
-            slow = (then.total - then.sure, then.total)
+        part = part_of(held, where.start_ms, stop)
+        kept, _, of = _within(objective, part, merged(part), q)
+        slow = (of - kept, of)
     share = Fraction(sure, total) if total else None
     return Latency(
         objective=objective,
@@ -140,6 +132,18 @@ def latency_of(
         requests=requests,
         terms=(_terms(objective, where, share, verdict),),
     )
+
+
+def _within(
+    objective: Objective, held: SliceColumns, distribution: Distribution | None, q: Fraction
+) -> tuple[int, int, int]:
+    """(sure, possible, total) by the contract's reading."""
+    assert objective.threshold_s is not None
+    if objective.reading is Reading.SLICES:
+        return slices_within(held, objective.threshold_s, q)
+    if distribution is None:
+        return 0, 0, 0
+    return (*requests_within(distribution, objective.threshold_s), distribution.total)
 
 
 def merged(columns: SliceColumns) -> Distribution | None:

@@ -77,20 +77,18 @@ def composite_uptime(
         used: the window.
     """
     where = used.window
-    told = [one for one in parts if one.window.start_ms < one.window.data_end_ms]
     verdicts = [
-        _part(one.objective, _composite(one.objective, children, one.window), one.window) for one in told
+        _part(one.objective, _composite(one.objective, children, one.window), one.window)
+        for one in parts
+        if one.window.start_ms < one.window.data_end_ms
     ]
     found = _composite(objective, children, where)
+    own = _part(objective, found, where)
     times = _times(_union_of(objective, children, where))
     target, share = objective.good_share, found.share
-    bad_ns = found.down if share is None else _floor((1 - share) * (times.covered_ns))
-    own = _part(objective, found, where)
-    judged = worst([one.verdict for one in verdicts] or [own.verdict])
-    rest_ns = (where.end_ms - where.data_end_ms) * NS_PER_MS
-    allowed = 1 - target
-    frozen = found.coverage is not None and found.coverage < objective.coverage_floor
     lost = Fraction(0) if share is None else 1 - share
+    bad_ns = _floor(lost * times.covered_ns)
+    downs = tuple((low // NS_PER_MS, -(-high // NS_PER_MS)) for low, high in found.downtimes)
     return Figures(
         objective=objective,
         used=used,
@@ -99,34 +97,35 @@ def composite_uptime(
         times=times,
         share=share,
         displayed=displayed_percent(share, flawless=times.down_ns == 0 and times.no_data_ns == 0),
-        verdict=judged,
+        verdict=worst([one.verdict for one in verdicts] or [own.verdict]),
         policy_verdicts=(
             (NoData.EXCLUDE, judge_share(share, target)),
             (NoData.COUNT_DOWN, judge_share(found.worst_share, target)),
             (NoData.COUNT_UP, judge_share(found.best_share, target)),
         ),
-        budget=Budget(
-            total=0,
-            consumed=0,
-            remaining_ratio=1 - lost / allowed if allowed else Fraction(0),
-            frozen=frozen,
-            any_failure_breaches=not allowed,
-            total_ns=_floor(allowed * times.covered_ns),
-            consumed_ns=bad_ns,
-            period_total_ns=_floor(allowed * (times.covered_ns + rest_ns)) if rest_ns else None,
-        ),
+        budget=_budget(objective, found, times.covered_ns, bad_ns, where),
         burn_rates=(),
-        measured=Measured(
-            share,
-            bad_ns,
-            times.covered_ns,
-            tuple((low // NS_PER_MS, -(-high // NS_PER_MS)) for low, high in found.downtimes),
-            (),
-            found.worst_share,
-            found.best_share,
-        ),
+        measured=Measured(share, bad_ns, times.covered_ns, downs, (), found.worst_share, found.best_share),
         projection=projection_of(share, times.covered_ns, where),
         terms=tuple(verdicts),
+    )
+
+
+def _budget(
+    objective: Objective, found: CompositeFigures, valid_ns: int, bad_ns: int, where: Window
+) -> Budget:
+    allowed = 1 - objective.good_share
+    lost = Fraction(0) if found.share is None else 1 - found.share
+    rest_ns = (where.end_ms - where.data_end_ms) * NS_PER_MS
+    return Budget(
+        total=0,
+        consumed=0,
+        remaining_ratio=1 - lost / allowed if allowed else Fraction(0),
+        frozen=found.coverage is not None and found.coverage < objective.coverage_floor,
+        any_failure_breaches=not allowed,
+        total_ns=_floor(allowed * valid_ns),
+        consumed_ns=bad_ns,
+        period_total_ns=_floor(allowed * (valid_ns + rest_ns)) if rest_ns else None,
     )
 
 

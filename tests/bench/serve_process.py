@@ -94,7 +94,7 @@ async def serve(clickhouse_url: str, database_name: str, redis_url: str) -> None
         health=HealthRegistry(clock),
         service_names=[SERVICE_NAME],
     )
-    servicer = SlaServicer(figures, maintenance)  # type: ignore[abstract]  # in the stubs only
+    servicer = SlaServicer(figures, maintenance)
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server)
     await server.start()
     sys.stdout.write(f"127.0.0.1:{bound_port(server)} {token.text}\n")
