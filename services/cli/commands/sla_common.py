@@ -170,6 +170,11 @@ def ratio_percent(ratio: sla_pb2.Ratio, decimals: int = 3) -> str:
     return f"{whole}.{part:0{decimals}d} %"
 
 
+def short_percent(ratio: sla_pb2.Ratio) -> str:
+    """A target in percent without zeros that say nothing: `99.9 %`."""
+    return ratio_percent(ratio, 6).removesuffix(" %").rstrip("0").rstrip(".") + " %"
+
+
 def money(amount: sla_pb2.Money) -> str:
     """An amount with two decimals at least."""
     sign = "-" if amount.units < 0 or amount.nanos < 0 else ""

@@ -115,7 +115,7 @@ def uptime_rows(found: sla_pb2.Uptime) -> list[_Row]:
     rows = [
         *_window_rows(found.window),
         ("measured", f"{percent} %" if percent else "-"),
-        ("target", sla_common.ratio_percent(found.target)),
+        ("target", sla_common.short_percent(found.target)),
         ("requests", f"{found.total_count:,}, {found.total_count - found.good_count:,} failed"),
         ("time up", sla_common.ratio_percent(found.time_uptime)),
         ("down", render.duration(found.down_nanos)),
@@ -291,6 +291,6 @@ def _coverage(ratio: sla_pb2.Ratio) -> str:
 
 
 def _print(tenant: str, objective: str, rows: list[_Row], line: str) -> None:
-    options.console.print(render.table(f"{tenant} {objective}", ("", ""), rows))
+    options.console.print(render.table(f"{tenant} {objective}", ("figure", "value"), rows))
     if line:
         options.console.print(line, highlight=False, soft_wrap=True)

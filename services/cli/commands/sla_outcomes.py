@@ -113,7 +113,7 @@ def credits_of(
     else:
         for one in answer.credits:
             title = f"{tenant} {contract}, version {one.contract_version}"
-            options.console.print(render.table(title, ("", ""), credit_rows(one)))
+            options.console.print(render.table(title, ("figure", "value"), credit_rows(one)))
             for sentence in one.trace:
                 options.console.print(f"- {sentence}", highlight=False)
     states = {one.state for one in answer.credits}
@@ -182,7 +182,7 @@ def objectives(
 def objective_row(one: sla_pb2.Objective) -> tuple[str, ...]:
     """One table row of a promise."""
     kind = sla_pb2.ObjectiveType.Name(one.type).removeprefix(_TYPES).lower().replace("_", " ")
-    promise = sla_common.ratio_percent(one.target).replace(".000", "")
+    promise = sla_common.short_percent(one.target)
     if one.type == sla_pb2.OBJECTIVE_TYPE_LATENCY:
         promise += f" < {render.seconds(one.threshold_seconds)}"
     match one.window.WhichOneof("kind"):
