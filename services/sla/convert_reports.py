@@ -2,18 +2,18 @@
 
 from fractions import Fraction
 
-from services.sla.convert_requests import window_from_proto
+from services.sla.convert_requests import page_from_proto, window_from_proto
 from services.sla.convert_values import money_to_proto, ratio_to_proto, timestamp
 from services.sla.credits.model import Credit, CreditState
 from services.sla.errors import BadName, BadReportRequest
 from services.sla.model import Verdict
-from services.sla.names import contract_name, parse_contract, report_name
-from services.sla.paging import Page
+from services.sla.names import contract_name, parse_contract, parse_parent, report_name
+from services.sla.paging import Page, PageRequest
 from services.sla.reports.canonical import read_report
 from services.sla.reports.formats import Document, Format
 from services.sla.reports.generate import ReportView
 from services.sla.reports.ledger import ReportRecord, ReportState, report_id
-from services.sla.reports.model import Change, ObjectiveReport, ReportInput
+from services.sla.reports.model import Change, LatencyReport, ObjectiveReport, ReportInput
 from services.sla.windows import Calendar, Custom
 from threenines.sla.v1 import sla_pb2, sla_service_pb2
 
@@ -62,14 +62,17 @@ def format_from_proto(request: sla_service_pb2.GetSlaReportContentRequest) -> Fo
     return found
 
 
-def contract_from_proto(request: sla_service_pb2.ListSlaReportsRequest, tenant: str | None) -> str | None:
-    """The contract that is listed; None for all. Raises BadName."""
+def listed_from_proto(
+    request: sla_service_pb2.ListSlaReportsRequest,
+) -> tuple[str | None, str | None, PageRequest]:
+    """(tenant, contract, page); no tenant means the caller's, no contract all. Raises BadName."""
+    tenant, page = parse_parent(request.parent), page_from_proto(request)
     if not request.contract:
-        return None
+        return tenant, None, page
     owner, contract = parse_contract(request.contract, field="contract")
     if tenant is not None and owner != tenant:
         raise BadName("belongs to another tenant than parent", field="contract")
-    return contract
+    return owner, contract, page
 
 
 def report_to_proto(view: ReportView) -> sla_pb2.SlaReport:
@@ -165,50 +168,56 @@ def _add_details(out: sla_pb2.SlaReport, report: ReportInput) -> None:
 
 def _objective(name: str, one: ObjectiveReport, window: sla_pb2.ResolvedWindow) -> sla_pb2.ObjectiveStatus:
     out = sla_pb2.ObjectiveStatus(objective=sla_pb2.Objective(name=name), verdict=_verdict(one.verdict))
-    times = one.times
-    if one.latency is None:
-        out.uptime.CopyFrom(
-            sla_pb2.Uptime(
-                objective=name,
-                window=window,
-                good_count=one.good,
-                total_count=one.total,
-                up_nanos=times.up_ns,
-                degraded_nanos=times.degraded_ns,
-                down_nanos=times.down_ns,
-                excluded_nanos=times.excluded_ns,
-                no_data_nanos=times.no_data_ns,
-                not_started_nanos=times.not_started_ns,
-                coverage=ratio_to_proto(one.coverage),
-                uptime=ratio_to_proto(one.share),
-                displayed_percent=one.displayed,
-                target=ratio_to_proto(one.target),
-                verdict=_verdict(one.verdict),
-            )
-        )
-        return out
-    found = one.latency
-    out.latency.CopyFrom(
-        sla_pb2.Latency(
-            objective=name,
-            window=window,
-            quantile=ratio_to_proto(found.quantile),
-            total_count=found.total,
-            threshold_seconds=float(found.threshold_s),
-            share_below_lower=ratio_to_proto(_share(found.sure, found.total)),
-            share_below_upper=ratio_to_proto(_share(found.possible, found.total)),
-            estimate_seconds=float(found.estimate_s or 0),
-            lower_seconds=float(found.lower_s or 0),
-            upper_seconds=float(found.upper_s or 0),
-            saturated=found.saturated,
-            verdict=_verdict(one.verdict),
-            coverage=ratio_to_proto(one.coverage),
-            no_data_nanos=times.no_data_ns,
-            not_started_nanos=times.not_started_ns,
-            excluded_nanos=times.excluded_ns,
-        )
-    )
+    if one.latency is not None:
+        out.latency.CopyFrom(_latency(name, one, one.latency, window))
+    else:
+        out.uptime.CopyFrom(_uptime(name, one, window))
     return out
+
+
+def _uptime(name: str, one: ObjectiveReport, window: sla_pb2.ResolvedWindow) -> sla_pb2.Uptime:
+    times = one.times
+    return sla_pb2.Uptime(
+        objective=name,
+        window=window,
+        good_count=one.good,
+        total_count=one.total,
+        up_nanos=times.up_ns,
+        degraded_nanos=times.degraded_ns,
+        down_nanos=times.down_ns,
+        excluded_nanos=times.excluded_ns,
+        no_data_nanos=times.no_data_ns,
+        not_started_nanos=times.not_started_ns,
+        coverage=ratio_to_proto(one.coverage),
+        uptime=ratio_to_proto(one.share),
+        displayed_percent=one.displayed,
+        target=ratio_to_proto(one.target),
+        verdict=_verdict(one.verdict),
+    )
+
+
+def _latency(
+    name: str, one: ObjectiveReport, found: LatencyReport, window: sla_pb2.ResolvedWindow
+) -> sla_pb2.Latency:
+    times = one.times
+    return sla_pb2.Latency(
+        objective=name,
+        window=window,
+        quantile=ratio_to_proto(found.quantile),
+        total_count=found.total,
+        threshold_seconds=float(found.threshold_s),
+        share_below_lower=ratio_to_proto(_share(found.sure, found.total)),
+        share_below_upper=ratio_to_proto(_share(found.possible, found.total)),
+        estimate_seconds=float(found.estimate_s or 0),
+        lower_seconds=float(found.lower_s or 0),
+        upper_seconds=float(found.upper_s or 0),
+        saturated=found.saturated,
+        verdict=_verdict(one.verdict),
+        coverage=ratio_to_proto(one.coverage),
+        no_data_nanos=times.no_data_ns,
+        not_started_nanos=times.not_started_ns,
+        excluded_nanos=times.excluded_ns,
+    )
 
 
 def _credit(one: Credit) -> sla_pb2.SlaCredit:

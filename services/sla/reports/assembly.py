@@ -1,6 +1,7 @@
 """The parts of reports over real engines; nothing runs yet."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from services.common.clickhouse import Database
 from services.common.clock import Clock
@@ -42,7 +43,7 @@ def assemble_reports(
     config: ReportsConfig,
 ) -> ReportParts:
     """What generates, schedules and delivers, and what answers callers."""
-    store = ClickHouseReports(database)
+    store, ways = ClickHouseReports(database), _ways(feed, clock, config)
 
     def more(reports: Reports, histories: Histories) -> Sequence[Part]:
         schedule = ReportSchedule(
@@ -52,33 +53,38 @@ def assemble_reports(
             changes=store,
             heads=slices,
             clock=clock,
-            applied_ms=lambda contract: _applied_ms(feed, contract),
+            applied_ms=partial(_applied_ms, feed),
         )
-        ways: dict[str, Way] = {
-            EMAIL: Mailer(config.smtp),
-            "webhook": Hooks(receivers_of(feed, config.secrets), clock),
-        }
-        delivery = ReportDelivery(store=store, histories=histories, ways=ways, clock=clock, counters=counters)
-        return schedule, delivery
+        return schedule, ReportDelivery(store=store, histories=histories, ways=ways, clock=clock)
 
     return build_reports(
         log=log,
         kv=kv,
         clock=clock,
         store=store,
-        source=FigureReports(
-            contracts=catalogue,
-            slices=slices,
-            incidents=ClickHouseIncidents(database),
-            windows=MaintenanceBook(feed).windows,
-            clock=clock,
-        ),
+        source=_source(database, feed, clock, catalogue, slices),
         contracts=catalogue,
         database_id=database_id,
         region=region,
         holder=holder,
         counters=counters,
         more=more,
+    )
+
+
+def _ways(feed: ConfigFeed, clock: Clock, config: ReportsConfig) -> dict[str, Way]:
+    return {EMAIL: Mailer(config.smtp), "webhook": Hooks(receivers_of(feed, config.secrets), clock)}
+
+
+def _source(
+    database: Database, feed: ConfigFeed, clock: Clock, catalogue: Catalogue, slices: SliceStore
+) -> FigureReports:
+    return FigureReports(
+        contracts=catalogue,
+        slices=slices,
+        incidents=ClickHouseIncidents(database),
+        windows=MaintenanceBook(feed).windows,
+        clock=clock,
     )
 
 

@@ -5,15 +5,14 @@ from typing import Any
 
 from services.common.errors import FailedPrecondition
 from services.sla.convert_reports import (
-    contract_from_proto,
     document_to_proto,
     format_from_proto,
+    listed_from_proto,
     report_to_proto,
     reports_to_proto,
     wish_from_proto,
 )
-from services.sla.convert_requests import page_from_proto
-from services.sla.names import parse_parent, parse_report
+from services.sla.names import parse_report
 from services.sla.reports.generate import Reports
 from threenines.sla.v1 import sla_pb2, sla_service_pb2
 
@@ -53,8 +52,7 @@ class ReportRpcs:
         self, request: sla_service_pb2.ListSlaReportsRequest, _context: Any
     ) -> sla_service_pb2.ListSlaReportsResponse:
         """See the contract."""
-        tenant, page = parse_parent(request.parent), page_from_proto(request)
-        contract = contract_from_proto(request, tenant)
+        tenant, contract, page = listed_from_proto(request)
         found = await self._use_cases.page(tenant, contract, page, replaced=request.show_replaced)
         return reports_to_proto(found)
 

@@ -68,21 +68,7 @@ class FigureReports:
         self, tenant: str, contract: str, period: ReportPeriod, *, progress: Progress
     ) -> ReportInput:
         """See `ReportSource.report_input`."""
-        versions = [one for one in self._contracts.versions(tenant) if one.name == contract]
-        held = [
-            one
-            for one in versions
-            if one.effective_from_ms < period.end_ms
-            and (one.until_ms is None or one.until_ms > period.start_ms)
-        ]
-        if not versions:
-            raise ContractNotFound(f"tenant {tenant} has no contract {contract}")
-        if not held:
-            raise FailedPrecondition(
-                f"no version of contract {contract} was in force in {period.label}",
-                reason="NOTHING_PROMISED",
-                next_step="Ask for a period in which it was in force.",
-            )
+        versions, held = self._versions(tenant, contract, period)
         objectives = _objectives(held)
         parts, sealed = [], []
         for done, objective in enumerate(objectives):
@@ -106,6 +92,27 @@ class FigureReports:
                 incidents=incidents,
             )
         )
+
+    def _versions(
+        self, tenant: str, contract: str, period: ReportPeriod
+    ) -> tuple[list[Contract], list[Contract]]:
+        """All versions of a contract, and those that were in force in the period."""
+        versions = [one for one in self._contracts.versions(tenant) if one.name == contract]
+        held = [
+            one
+            for one in versions
+            if one.effective_from_ms < period.end_ms
+            and (one.until_ms is None or one.until_ms > period.start_ms)
+        ]
+        if not versions:
+            raise ContractNotFound(f"tenant {tenant} has no contract {contract}")
+        if not held:
+            raise FailedPrecondition(
+                f"no version of contract {contract} was in force in {period.label}",
+                reason="NOTHING_PROMISED",
+                next_step="Ask for a period in which it was in force.",
+            )
+        return versions, held
 
     async def _parts(self, objective: Objective, period: ReportPeriod) -> tuple[ObjectiveParts, int | None]:
         """Of one objective, and up to where its slices are sealed; None without slices."""
