@@ -46,15 +46,7 @@ def assemble_reports(
     store, ways = ClickHouseReports(database), _ways(feed, clock, config)
 
     def more(reports: Reports, histories: Histories) -> Sequence[Part]:
-        schedule = ReportSchedule(
-            contracts=catalogue,
-            reports=reports,
-            store=store,
-            changes=store,
-            heads=slices,
-            clock=clock,
-            applied_ms=partial(_applied_ms, feed),
-        )
+        schedule = _schedule(reports, store, feed, clock=clock, catalogue=catalogue, slices=slices)
         return schedule, ReportDelivery(store=store, histories=histories, ways=ways, clock=clock)
 
     return build_reports(
@@ -69,6 +61,26 @@ def assemble_reports(
         holder=holder,
         counters=counters,
         more=more,
+    )
+
+
+def _schedule(
+    reports: Reports,
+    store: ClickHouseReports,
+    feed: ConfigFeed,
+    *,
+    clock: Clock,
+    catalogue: Catalogue,
+    slices: SliceStore,
+) -> ReportSchedule:
+    return ReportSchedule(
+        contracts=catalogue,
+        reports=reports,
+        store=store,
+        changes=store,
+        heads=slices,
+        clock=clock,
+        applied_ms=partial(_applied_ms, feed),
     )
 
 
