@@ -22,6 +22,9 @@ from services.common.telemetry import Counters
 _RETRY_AFTER_S = (1.0, 3.0)
 """Senders that were refused together must not come back together."""
 
+_POINT_BYTES = 256
+"""Of a decoded point that waits for the log: an empty one has 2 bytes on the wire."""
+
 _WHY = {
     "RECEIVER_BUSY": "too many requests are under way",
     "RECEIVER_SLOW": "more comes than can be taken, and the request would wait too long",
@@ -181,6 +184,15 @@ class Held:
         """
         self._admission.take(self._transport, size, self.size)
         self.size += size
+
+    def counted(self, points: int) -> None:
+        """Hold what so many points take until they are in the log, where that is more than their bytes.
+
+        Raises:
+            Unavailable, RequestTooLarge: as `Admission.enter`.
+        """
+        if (more := points * _POINT_BYTES - self.size) > 0:
+            self.add(more)
 
     def leave(self) -> None:
         """Give everything back; once."""

@@ -113,7 +113,7 @@ class OtlpHttp:
             if head.content_type == JSON:
                 raw = await self._converted(raw)
                 held.add(len(raw))
-            return outcome_to_proto(await self._receiver.export(tenant, raw))
+            return outcome_to_proto(await self._receiver.export(tenant, raw, held.counted))
 
     async def _decompressed(self, encoding: str, body: bytes, held: Held) -> bytes:
         if encoding == "identity":

@@ -21,7 +21,7 @@ from services.common.grpc_errors import Handler
 TRANSPORT = "grpc"
 SERVICE_NAME = "opentelemetry.proto.collector.metrics.v1.MetricsService"
 
-_DROPPED_AT_ONCE = 4
+_DROPPED_AT_ONCE = 16
 """Requests that are read only to be dropped, when there is no memory: each may have 64 MiB."""
 _DROP_S, _LINE_S = 2.0, 5.0
 """For reading one of them, and for waiting until it is read; who does not send is not waited for."""
@@ -44,7 +44,7 @@ class MetricsServicer:
         """Take one request of the caller's tenant."""
         with self._admission.enter(TRANSPORT, len(raw)) as held:
             await held.turn()
-            return outcome_to_proto(await self._receiver.export(sending_tenant(), raw))
+            return outcome_to_proto(await self._receiver.export(sending_tenant(), raw, held.counted))
 
     async def refuse(self, requests: AsyncIterator[bytes], _context: object) -> NoReturn:
         """Turn a request away; it is read and dropped before, a few at a time.

@@ -77,8 +77,12 @@ class Receiver:
             log, counters or Counters(), random_bytes, config.coalesce, kept, log_took
         )
 
-    async def export(self, tenant: str, raw: bytes) -> Outcome:
+    async def export(
+        self, tenant: str, raw: bytes, counted: Callable[[int], None] = lambda _points: None
+    ) -> Outcome:
         """Judge a request and make its accepted points durable; returning is the promise.
+
+        `counted` is told how many points it has, and may refuse it for that.
 
         Raises:
             Undecodable, PointTooLarge: it can never be accepted; nothing was stored.
@@ -92,6 +96,7 @@ class Receiver:
                 next_step="send fewer points per request",
             )
         looked = await self._examined(tenant, raw)
+        counted(looked.points)
         self._tallies.received(tenant, looked.points)
         try:
             return await self._store(tenant, raw, looked)

@@ -107,7 +107,7 @@ class RemoteWrite:
             held.add(len(conversion.raw))
             outcome = Outcome(0, 0)
             if conversion.raw:
-                outcome = await self._receiver.export(tenant, conversion.raw)
+                outcome = await self._receiver.export(tenant, conversion.raw, held.counted)
         self._count_losses(tenant, conversion)
         written = written_of(conversion, outcome)
         rejection = rejection_of(version, conversion, outcome, written)

@@ -191,6 +191,14 @@ async def test_beyond_the_memory_for_requests_clients_are_asked_to_come_back(doo
     assert (await doors.send(door, request)).code == "OK"
 
 
+async def test_calls_that_find_no_memory_are_all_told_when_to_come_back(doors: Doors, door: str) -> None:
+    raw = bytes(MAX_REQUEST_BYTES - 1)  # far more than gRPC lets a client send before it is read
+    with doors.admission.enter("test", MEMORY_BYTES):
+        answers = await asyncio.gather(*(doors.send(door, raw) for _ in range(40)))
+    assert {(answer.code, answer.reason) for answer in answers} == {("UNAVAILABLE", "RECEIVER_MEMORY_FULL")}
+    assert all(1.0 <= (answer.retry_s or 0) <= 3.0 for answer in answers)
+
+
 async def test_beyond_the_requests_at_once_clients_are_asked_to_come_back(door: str) -> None:
     async with open_doors(max_requests=2) as doors:
         with doors.admission.enter("test"), doors.admission.enter("test"):

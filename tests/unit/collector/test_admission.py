@@ -111,3 +111,19 @@ def test_threads_lose_no_byte() -> None:
 
     assert (budget.held_bytes, budget.requests) == (0, 0)
     assert 0 < max(peaks) <= 1000
+
+
+def test_points_hold_what_they_take_in_memory_until_they_are_in_the_log() -> None:
+    budget, counters = admission(max_bytes=1024)
+    with budget.enter("grpc", 6) as empty_points:
+        empty_points.counted(3)
+        assert budget.held_bytes == 768
+        with budget.enter("grpc", 200) as held, pytest.raises(Unavailable):
+            held.counted(2)
+        with budget.enter("http", 200) as held, pytest.raises(RequestTooLarge):
+            held.counted(5)
+    with budget.enter("grpc", 900) as held:
+        held.counted(3)
+        assert budget.held_bytes == 900
+    assert budget.held_bytes == 0
+    assert refusals(counters, "grpc", "RECEIVER_MEMORY_FULL") == 1

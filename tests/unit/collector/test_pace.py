@@ -91,6 +91,28 @@ def test_when_nothing_is_answered_any_more_the_next_are_refused_within_seconds()
     assert not pace.too_slow(), "and the way back is open"
 
 
+def test_what_the_log_takes_is_no_queue() -> None:
+    pace, clock = queue_of(20)
+    for _ in range(8):
+        pace.log_took(0.16)
+    served(pace, clock, seconds=0.5)
+    assert not pace.too_slow(), "0.2 s, of which the log takes 0.16"
+
+    pace.log_took(0.05)
+    served(pace, clock, seconds=0.5)
+    assert pace.too_slow(), "the others waited for each other"
+
+
+def test_a_slow_process_still_takes_a_few() -> None:
+    pace, clock = queue_of(20)
+    served(pace, clock, seconds=1, rate=20)
+    assert pace.too_slow()
+    for _ in range(7):
+        pace.ended(_REQUEST)
+    assert pace.wait_s > 0.05
+    assert not pace.too_slow(), "else the rate would fall with what is let in"
+
+
 def test_what_has_not_been_read_does_not_wait() -> None:
     clock = ManualClock()
     budget = Admission(AdmissionConfig(), Counters(), clock=clock)
