@@ -127,24 +127,7 @@ def increments_of(rows: Rows, series: Mapping[int, Series], reports: Reports) ->
     increase.increments(rows.count, prev, n)
     if rows.kind is PointKind.EXPONENTIAL:
         return _exponential(rows, start, prev, n)
-    groups = tuple(_bucket_group(bounds, members, table, prev) for bounds, members, table in families)
-    none = np.zeros(0, np.int64)
-    shape = np.zeros((2, 0), np.int64)
-    at = np.zeros(1, np.int64)
-    return Increments(
-        rows.kind,
-        rows.series,
-        rows.start,
-        start,
-        rows.ts,
-        n,
-        shape,
-        at,
-        none,
-        none,
-        none.astype(np.float64),
-        groups,
-    )
+    return _explicit(rows, start, prev, n, families)
 
 
 def _begin_at_last_report(
@@ -197,6 +180,29 @@ def _exponential(rows: Rows, start: Ints, prev: Ints, n: Ints) -> Increments:
         zero,
         rows.zero_threshold,
         (),
+    )
+
+
+def _explicit(
+    rows: Rows, start: Ints, prev: Ints, n: Ints, families: list[tuple[tuple[float, ...], Ints, Ints]]
+) -> Increments:
+    groups = tuple(_bucket_group(bounds, members, table, prev) for bounds, members, table in families)
+    none = np.zeros(0, np.int64)
+    shape = np.zeros((2, 0), np.int64)
+    at = np.zeros(1, np.int64)
+    return Increments(
+        rows.kind,
+        rows.series,
+        rows.start,
+        start,
+        rows.ts,
+        n,
+        shape,
+        at,
+        none,
+        none,
+        none.astype(np.float64),
+        groups,
     )
 
 
