@@ -5,17 +5,20 @@ only, so another way is another source. What a source says depends on the points
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from services.common.telemetry import Counters
-from services.sla.model import Ints, Objective, PointKind, Series, Slice
+from services.sla.model import Ints, Objective, ObjectiveKind, PointKind, Series, Slice
 from services.sla.ports import PointReader
 from services.sla.slice_compute import Grid, compute
 from services.sla.slice_coverage import LOOKBACK_MS, Covered, covered, reports_of
 from services.sla.slice_overlap import Overlaps
-from services.sla.slice_rows import Increments, in_order, increments_of, matches
+from services.sla.slice_rows import Increments, in_order, increments_of, matches, unit_problem
+
+_logger = logging.getLogger(__name__)
 
 
 class Feed(NamedTuple):
@@ -117,6 +120,7 @@ class RequestSource:
     def __init__(self, reader: PointReader, counters: Counters | None = None) -> None:
         self._reader = reader
         self._overlaps = Overlaps(counters)
+        self._told: set[int] = set()
         self._series: dict[tuple[str, str], dict[int, Series]] = {}
 
     def feed(self, objective: Objective) -> Feed:
@@ -143,10 +147,23 @@ class RequestSource:
         self._overlaps.seen(tenant, metric, parts)
         covers = {}
         for one in objectives:
+            self._tell_units(one, series)
             senders = {found.sender_id for found in series.values() if matches(found, one)}
             members = {s: known.sender_id for s, known in series.items() if known.sender_id in senders}
             covers[one.key, one.from_ms] = covered(exports, beats, members)
         return _Requests(low_ms, high_ms, series, tuple(parts), covers)
+
+    def _tell_units(self, objective: Objective, series: Mapping[int, Series]) -> None:
+        """Why a latency objective leaves series out, once for each."""
+        if objective.kind is not ObjectiveKind.LATENCY:
+            return
+        for one in series.values():
+            if one.series_id not in self._told and (problem := unit_problem(one)):
+                self._told.add(one.series_id)
+                name, tenant = objective.key, objective.tenant
+                _logger.warning(
+                    "%s of %s leaves out series of %s: %s", name, tenant, objective.metric, problem
+                )
 
     async def _known_series(self, tenant: str, metric: str, needed: set[int]) -> Mapping[int, Series]:
         known = self._series.setdefault((tenant, metric), {})

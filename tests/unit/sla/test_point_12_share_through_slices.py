@@ -108,7 +108,7 @@ async def test_explicit_bounds_of_every_unit_of_time_become_seconds(unit, bounds
         ("min", PointKind.EXPLICIT, ""),
     ],
 )
-async def test_what_cannot_be_told_in_seconds_is_no_data_with_a_reason(unit, kind, reason):
+async def test_what_cannot_be_told_in_seconds_is_no_data_with_a_reason(unit, kind, reason, caplog):
     series = replace(OK, unit=unit, kind=kind)
 
     assert reason in unit_problem(series)
@@ -116,6 +116,7 @@ async def test_what_cannot_be_told_in_seconds_is_no_data_with_a_reason(unit, kin
     if reason:
         slices = await sliced(series, Point(1, at(10), 1, (1,), at(0)))
         assert [(one.total, one.up_ns) for one in slices] == [(0, 0)] * 3
+        assert reason in caplog.text
 
 
 @pytest.mark.parametrize(("threshold", "good"), [(0.0, 5), (1e-6, 5), (2.0, 5), (3.0, 0)])
