@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from services.common.clock import Clock
 from services.common.errors import Unavailable
-from services.common.lease import TTL_S, FencedWriter, Lease, run_while_leading
+from services.common.lease import TTL_S, FencedWriter, run_while_leading
 from services.common.log_port import Entry, KeyValue, Log
 from services.common.streams import APPLIED, POSITIONS, SLICES
 from services.common.telemetry import Counters
@@ -23,7 +23,7 @@ from services.sla.payload import applied_from_json, message_to_json
 from services.sla.ports import SliceStore
 from services.sla.slice_engine import Configuration, Plan, SliceEngine
 from services.sla.slice_publish import messages
-from services.sla.slice_shards import Shard, ShardLayout
+from services.sla.slice_shards import Shard, ShardLayout, lease_for
 from services.sla.slice_shelf import Key
 from services.sla.slice_source import Source
 from services.sla.slice_work import KvWorkStore, Work
@@ -83,15 +83,7 @@ class Slicer:
         self._shard = shard
         self._layout = layout or ShardLayout(log, kv, shards=shard.shards)
         self._configuration = replace(configuration, objectives=self._own_objectives(configuration))
-        self._lease = Lease(
-            kv,
-            clock,
-            name=shard.lease,
-            holder=holder,
-            ttl_s=lease_ttl_s,
-            renew_s=lease_ttl_s * 0.3,
-            margin_s=lease_ttl_s * 0.2,
-        )
+        self._lease = lease_for(kv, clock, name=shard.lease, holder=holder, ttl_s=lease_ttl_s)
         self._counters = counters or Counters()
         self._reported_ns = 0
         self._log_seq = 0
@@ -158,16 +150,15 @@ class Slicer:
 
         While nothing comes, an hour of the past.
         """
-        wait_s = 0.0 if engine.works else _READ_WAIT_S
+        wait_s = 0.0 if engine.due else _READ_WAIT_S
         entries = await self._log.read(APPLIED, seq + 1, wait_s=wait_s)
         if entries:
             await self._take(engine, writer, entries)
             seq = entries[-1].seq
             self._in_a_row += 1
-        if engine.works and (not entries or self._in_a_row > _LIVE_AT_MOST):
+        if not entries or self._in_a_row > _LIVE_AT_MOST:
             self._in_a_row = 0
-            if not await self._past(engine, writer) and not entries:
-                await self._clock.sleep(_READ_WAIT_S)
+            await self._past(engine, writer)
         return seq
 
     async def _take(self, engine: SliceEngine, writer: FencedWriter, entries: Sequence[Entry]) -> None:
@@ -180,15 +171,13 @@ class Slicer:
             await engine.save()
         await self._kv.put(POSITIONS, self._shard.lease, self._place(entries[-1].seq, batch))
 
-    async def _past(self, engine: SliceEngine, writer: FencedWriter) -> bool:
-        """One piece of what is left to do; False when nothing is due."""
+    async def _past(self, engine: SliceEngine, writer: FencedWriter) -> None:
+        """One piece of what is left to do, if anything is due."""
         plan = await self._patiently(engine.piece)
-        if plan is None:
-            return False
-        await self._publish(writer, plan)
-        engine.commit(plan)
-        await engine.save()
-        return True
+        if plan is not None:
+            await self._publish(writer, plan)
+            engine.commit(plan)
+            await engine.save()
 
     def _own_objectives(self, configuration: Configuration) -> Callable[[], Sequence[Objective]]:
         return lambda: [one for one in configuration.objectives() if self._shard.owns(one.tenant)]

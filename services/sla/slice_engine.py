@@ -85,6 +85,11 @@ class SliceEngine:
         return {key: book.work for key, book in self._shelf.books.items() if book.work.busy}
 
     @property
+    def due(self) -> bool:
+        """Whether `piece` has something to do now."""
+        return self._watermark_ns > 0 and any(self._due(book) for book in self._shelf.books.values())
+
+    @property
     def failing(self) -> list[Key]:
         """Objectives that a defect keeps from being computed."""
         return sorted(key for key, book in self._shelf.books.items() if book.failures)

@@ -12,11 +12,11 @@ from functools import partial
 
 from services.common.clock import Clock
 from services.common.errors import Aborted, Unavailable
-from services.common.lease import TTL_S, Lease, run_while_leading
+from services.common.lease import TTL_S, run_while_leading
 from services.common.log_port import KeyValue
 from services.common.streams import LEASES
 from services.sla.slice import Slicer
-from services.sla.slice_shards import MEMBER, ShardLayout, member_key
+from services.sla.slice_shards import MEMBER, ShardLayout, lease_for, member_key
 from services.sla.slice_shelf import Key
 from services.sla.slice_work import Work
 
@@ -49,15 +49,8 @@ class SlicerPool:
         self._clock = clock
         self._layout = layout
         self._fair = len(self._slicers)
-        self._member = Lease(
-            kv,
-            clock,
-            name=member_key(len(self._slicers), holder),
-            holder=holder,
-            ttl_s=lease_ttl_s,
-            renew_s=lease_ttl_s * 0.3,
-            margin_s=lease_ttl_s * 0.2,
-        )
+        name = member_key(len(self._slicers), holder)
+        self._member = lease_for(kv, clock, name=name, holder=holder, ttl_s=lease_ttl_s)
 
     @property
     def slicers(self) -> tuple[Slicer, ...]:

@@ -14,8 +14,9 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from services.common.clock import Clock
 from services.common.errors import Aborted, AlreadyExists
-from services.common.lease import FencedWriter
+from services.common.lease import FencedWriter, Lease
 from services.common.log_port import KeyValue, Log
 from services.common.shards import shard_of
 from services.common.streams import LEASES, POSITIONS, SLICES
@@ -53,6 +54,11 @@ def member_key(shards: int, holder: str) -> str:
     """The lease by which a process says that it is there, with the number of shards that it knows."""
     digest = uuid.uuid5(uuid.NAMESPACE_OID, holder).hex
     return f"{MEMBER}{shards}.{digest}"
+
+
+def lease_for(kv: KeyValue, clock: Clock, *, name: str, holder: str, ttl_s: int) -> Lease:
+    """A lease that another process gets `ttl_s` after its holder died."""
+    return Lease(kv, clock, name=name, holder=holder, ttl_s=ttl_s, renew_s=ttl_s * 0.3, margin_s=ttl_s * 0.2)
 
 
 class ShardLayout:
