@@ -133,7 +133,7 @@ class Collector:
         }
         if self.telemetry.exporting:
             background["gauges"] = self.gauges.run
-        beside = {"otlp-http": doors.http.serve}
+        beside = doors.beside()
         if self.config.settings.collector_workers > 1:
             beside["workers"] = lambda: self.pool.run(self._workers_environment(doors))
         try:

@@ -6,6 +6,9 @@ whoever serves them decides for how long.
 
 import random
 import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 
 import grpc
 
@@ -27,9 +30,14 @@ from services.collector.tallies import Tallies
 from services.common.auth import Authenticator
 from services.common.clock import Clock
 from services.common.grpc_health import HealthRegistry
-from services.common.grpc_server import bound_port, build_server
+from services.common.grpc_server import bound_port, build_server, run_until_signal
 from services.common.log_port import Log
+from services.common.settings import PortUse
 from services.common.telemetry import Counters, Telemetry
+
+_GRPC_SERVERS = 4
+"""On one port: gRPC hands a server one call at a time, each some passes of the event loop after the one
+before. Under twice the load calls waited for a second where nobody sees or refuses them."""
 
 
 class Doors:
@@ -69,16 +77,21 @@ class Doors:
             kept=kept,
             log_took=self._admission.log_took,
         )
-        self.otlp: grpc.aio.Server = build_server(
-            config=config.otlp,
-            authenticator=authenticator,
-            health=health,
-            service_names=[OTLP_SERVICE],
-            max_receive_bytes=config.receive.max_request_bytes,
-            telemetry=telemetry,
-        )
-        add_metrics_service(self.otlp, self._receiver, self._admission)
+        self._health, self._telemetry = health, telemetry
+        own = config.otlp.port_use
+        self.otlp = self._grpc_server(PortUse.SHARED if own is PortUse.ALONE else own, config.otlp.listen)
+        listen = _with_port(config.otlp.listen, bound_port(self.otlp))
+        self._more = [self._grpc_server(PortUse.JOINED, listen) for _ in range(_GRPC_SERVERS - 1)]
         self.http = self._http_server()
+
+    def beside(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What is to be served beside `otlp`, by name."""
+        drain_s = float(self._config.settings.drain_s)
+        more = {
+            f"otlp-{number}": partial(run_until_signal, server, drain_s=drain_s)
+            for number, server in enumerate(self._more, start=2)
+        }
+        return {"otlp-http": self.http.serve, **more}
 
     @property
     def listens(self) -> dict[str, str]:
@@ -87,6 +100,18 @@ class Doors:
             "THREENINES_OTLP_LISTEN": _with_port(self._config.otlp.listen, bound_port(self.otlp)),
             "THREENINES_OTLP_HTTP_LISTEN": _with_port(self._config.otlp_http.listen, self.http.port),
         }
+
+    def _grpc_server(self, port_use: PortUse, listen: str) -> grpc.aio.Server:
+        server = build_server(
+            config=replace(self._config.otlp, port_use=port_use, listen=listen),
+            authenticator=self._authenticator,
+            health=self._health,
+            service_names=[OTLP_SERVICE],
+            max_receive_bytes=self._config.receive.max_request_bytes,
+            telemetry=self._telemetry,
+        )
+        add_metrics_service(server, self._receiver, self._admission)
+        return server
 
     def _http_server(self) -> HttpServer:
         config = self._config

@@ -81,7 +81,7 @@ class Worker:
                 drain_s=float(self._config.settings.drain_s),
                 health=self._health,
                 background={"reports": self._answer},
-                beside={"otlp-http": self._doors.http.serve},
+                beside=self._doors.beside(),
             )
         finally:
             await self._gates.close()
