@@ -31,6 +31,7 @@ GENERATING, ISSUED = sla_pb2.SLA_REPORT_STATE_GENERATING, sla_pb2.SLA_REPORT_STA
 NAME = "tenants/acme/reports/month-2026-10-gold-r1"
 FORMATS = {
     sla_pb2.SLA_REPORT_FORMAT_JSON: b"{",
+    sla_pb2.SLA_REPORT_FORMAT_CSV: b"section,",
     sla_pb2.SLA_REPORT_FORMAT_HTML: b"<!doctype html>",
     sla_pb2.SLA_REPORT_FORMAT_PDF: b"%PDF-",
 }
