@@ -5,7 +5,6 @@ INTERNAL to bytes that it cannot read, where OTLP wants INVALID_ARGUMENT. The ge
 passes through the same interceptors as every generated one.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import NoReturn
 
@@ -14,17 +13,13 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from services.collector.admission import Admission
 from services.collector.receive import Outcome, Receiver
+from services.collector.unread import Unread
 from services.common.auth import Role, current_principal, require_tenant
 from services.common.errors import PermissionDenied
 from services.common.grpc_errors import Handler
 
 TRANSPORT = "grpc"
 SERVICE_NAME = "opentelemetry.proto.collector.metrics.v1.MetricsService"
-
-_DROPPED_AT_ONCE = 16
-"""Requests that are read only to be dropped, when there is no memory: each may have 64 MiB."""
-_DROP_S, _LINE_S = 2.0, 5.0
-"""For reading one of them, and for waiting until it is read; who does not send is not waited for."""
 
 
 def add_metrics_service(server: grpc.aio.Server, receiver: Receiver, admission: Admission) -> None:
@@ -38,7 +33,7 @@ class MetricsServicer:
     def __init__(self, receiver: Receiver, admission: Admission) -> None:
         self._receiver = receiver
         self._admission = admission
-        self._dropping = asyncio.Semaphore(_DROPPED_AT_ONCE)
+        self._unread = Unread()
 
     async def export(self, raw: bytes, _context: object) -> ExportMetricsServiceResponse:
         """Take one request of the caller's tenant."""
@@ -53,12 +48,7 @@ class MetricsServicer:
         that it is told: the reset of the stream overtakes the status.
         """
         refused = self._admission.refuse(TRANSPORT)
-        try:
-            async with asyncio.timeout(_LINE_S), self._dropping, asyncio.timeout(_DROP_S):
-                async for _ in requests:
-                    pass
-        except TimeoutError:
-            pass  # it does not send, or too many do
+        await self._unread.drop(requests)
         raise refused
 
 

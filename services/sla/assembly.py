@@ -1,5 +1,6 @@
 """The parts of the SLA service, put together over given engines: what the process and the tests share."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from secrets import token_bytes
 
@@ -12,14 +13,14 @@ from services.common.config_feed import ConfigFeed
 from services.common.errors import NotFound
 from services.common.grpc_health import HealthRegistry
 from services.common.grpc_server import build_server
-from services.common.log_port import KeyValue, Log
 from services.common.migrations import load_migrations, migrate
 from services.common.settings import Settings
-from services.common.telemetry import Counters, Telemetry
+from services.common.telemetry import Telemetry
 from services.sla.back_fills import BackFills
 from services.sla.burn_windows import BurnWindows
 from services.sla.clickhouse import ClickHousePointReader, ClickHouseSliceStore
 from services.sla.config import SlaConfig
+from services.sla.engines import Engines
 from services.sla.figure_cache import FigureCache
 from services.sla.incidents.clickhouse import ClickHouseIncidents
 from services.sla.kept_figures import KeptFigures
@@ -72,6 +73,16 @@ class Parts:
     changes: Changes
     reports: ReportParts
 
+    @property
+    def background(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What works beside the server, by name."""
+        return {
+            "slicer": self.slicer.run,
+            "storer": self.storer.run,
+            "storer of reports": self.reports.storer.run,
+            "reports": self.reports.worker.run,
+        }
+
 
 def build_sla_server(
     settings: Settings,
@@ -105,81 +116,69 @@ def telemetry_of(settings: Settings) -> Telemetry:
 
 
 def assemble(
+    engines: Engines,
     *,
-    database: Database,
-    log: Log,
-    kv: KeyValue,
-    feed: ConfigFeed,
-    clock: Clock,
-    region: str,
-    holder: str,
-    counters: Counters,
     cache: FigureCache | None = None,
     shards: int = 1,
     reports: ReportsConfig | None = None,
 ) -> Parts:
     """Everything behind the server; nothing runs yet. `cache`: figures shared with other processes."""
-    reader, slices = ClickHousePointReader(database), ClickHouseSliceStore(database)
-    catalogue = Catalogue(feed, clock)
-    ready = ReadyDatabase(database, clock)
-    changes = Changes()
+    feed, clock = engines.feed, engines.clock
+    slices, catalogue = ClickHouseSliceStore(engines.database), Catalogue(feed, clock)
+    ready, changes = ReadyDatabase(engines.database, clock), Changes()
     feed.on_change(changes.everything)
-    storer = SliceStorer(
-        log=log,
-        kv=kv,
-        clock=clock,
-        store=slices,
-        database_id=ready.identity,
-        region=region,
-        counters=counters,
-        stored=changes.stored,
-    )
+    storer = _storer(engines, slices, ready, changes)
     pool = build_slicers(
-        log=log,
-        kv=kv,
-        clock=clock,
-        reader=reader,
+        engines,
+        reader=ClickHousePointReader(engines.database),
         store=slices,
         storer=storer,
         configuration=sliced_by(catalogue, feed, clock),
-        region=region,
-        holder=holder,
         shards=shards,
-        counters=counters,
     )
-    figures = SlaFigures(
-        contracts=catalogue,
-        slices=slices,
-        clock=clock,
-        incidents=ClickHouseIncidents(database),
-        kept=KeptFigures(clock, counters, cache),
-        burn_windows=BurnWindows(feed).of,
-        back_fills=BackFills(kv, clock),
-    )
-    maintenance = Maintenance(log=log, feed=feed, clock=clock, contracts=catalogue, random_bytes=token_bytes)
-    outcomes = build_outcomes(
-        database=database,
-        log=log,
-        clock=clock,
-        region=region,
-        contracts=catalogue,
-        slices=slices,
-        figures=figures,
-        changes=changes,
-    )
+    figures = _figures(engines, slices, catalogue, cache)
     made = assemble_reports(
-        database=database,
-        log=log,
-        kv=kv,
-        feed=feed,
-        clock=clock,
+        engines,
         catalogue=catalogue,
         slices=slices,
         database_id=ready.identity,
-        region=region,
-        holder=holder,
-        counters=counters,
         config=reports or ReportsConfig(),
     )
-    servicer = SlaServicer(figures, maintenance, reports=made.reports, outcomes=outcomes)
+    servicer = SlaServicer(
+        figures,
+        Maintenance(log=engines.log, feed=feed, clock=clock, contracts=catalogue, random_bytes=token_bytes),
+        reports=made.reports,
+        outcomes=build_outcomes(
+            engines, contracts=catalogue, slices=slices, figures=figures, changes=changes
+        ),
+    )
     return Parts(servicer, pool, storer, changes, made)
+
+
+def _storer(
+    engines: Engines, slices: ClickHouseSliceStore, ready: ReadyDatabase, changes: Changes
+) -> SliceStorer:
+    return SliceStorer(
+        log=engines.log,
+        kv=engines.kv,
+        clock=engines.clock,
+        store=slices,
+        database_id=ready.identity,
+        region=engines.region,
+        counters=engines.counters,
+        stored=changes.stored,
+    )
+
+
+def _figures(
+    engines: Engines, slices: ClickHouseSliceStore, catalogue: Catalogue, cache: FigureCache | None
+) -> SlaFigures:
+    return SlaFigures(
+        contracts=catalogue,
+        slices=slices,
+        clock=engines.clock,
+        incidents=ClickHouseIncidents(engines.database),
+        kept=KeptFigures(engines.clock, engines.counters, cache),
+        burn_windows=BurnWindows(engines.feed).of,
+        back_fills=BackFills(engines.kv, engines.clock),
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -35,13 +36,13 @@ class ClickHouseSliceStore:
             if rows:
                 block = _block(tenant, rows, seq)
                 await self._database.insert_native(
-                    table, block.to_bytes(), block.names, query_id=f"{label}-{seq}"
+                    table, block.to_bytes(), block.names, query_id=_query_id(label, seq)
                 )
         if told := [*slices, *hours]:
             # Last: a head tells of rows that are there.
             block = _heads(tenant, told, seq)
             await self._database.insert_native(
-                "sli_heads", block.to_bytes(), block.names, query_id=f"heads-{seq}"
+                "sli_heads", block.to_bytes(), block.names, query_id=_query_id("heads", seq)
             )
 
     async def current(
@@ -128,6 +129,12 @@ class ClickHouseSliceStore:
         name = "slices" if distributions else "slice_counts"
         found = await self._database.columns(_statement(name, len(wanted)), where)
         return _slice_columns(found) if found else columns_of(())
+
+
+def _query_id(label: str, seq: int) -> str:
+    """Unlike any other: another process may be storing the same record now, and ClickHouse refuses an id
+    that is running."""
+    return f"{label}-{seq}-{uuid4().hex}"
 
 
 @cache

@@ -1,14 +1,12 @@
 """The use cases of `servicer_outcomes`, put together over given engines."""
 
 from services.common.auth import confirm_principal
-from services.common.clickhouse import Database
-from services.common.clock import Clock
-from services.common.log_port import Log
 from services.common.streams import CONFIG
 from services.sla.clickhouse_health import ClickHouseOwnMetrics
 from services.sla.credits.serve import CreditCalculator
 from services.sla.downtime import DowntimeList
 from services.sla.downtime_stores import ClickHouseRunReader
+from services.sla.engines import Engines
 from services.sla.platform_health import HealthOfPlatform
 from services.sla.ports import SliceStore
 from services.sla.serve import Contracts
@@ -17,23 +15,21 @@ from services.sla.watch import Changes, StatusSource, Watches
 
 
 def build_outcomes(
+    engines: Engines,
     *,
-    database: Database,
-    log: Log,
-    clock: Clock,
-    region: str,
     contracts: Contracts,
     slices: SliceStore,
     figures: StatusSource,
     changes: Changes,
 ) -> Outcomes:
     """Everything behind the RPCs; nothing runs."""
-    probes = {"clickhouse": database.ping, "log": lambda: log.stream_info(CONFIG)}
+    database, clock = engines.database, engines.clock
+    probes = {"clickhouse": database.ping, "log": lambda: engines.log.stream_info(CONFIG)}
     return Outcomes(
         downtime=DowntimeList(contracts=contracts, slices=slices, runs=ClickHouseRunReader(database)),
         watches=Watches(figures=figures, changes=changes, clock=clock, confirm=confirm_principal),
         credits=CreditCalculator(contracts=contracts, slices=slices, clock=clock),
         health=HealthOfPlatform(
-            metrics=ClickHouseOwnMetrics(database), probes=probes, clock=clock, region=region
+            metrics=ClickHouseOwnMetrics(database), probes=probes, clock=clock, region=engines.region
         ),
     )

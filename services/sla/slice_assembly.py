@@ -3,8 +3,8 @@
 from services.common.clock import Clock
 from services.common.config_feed import ConfigFeed
 from services.common.lease import TTL_S
-from services.common.log_port import KeyValue, Log
-from services.common.telemetry import Counters, Labels
+from services.common.telemetry import Labels
+from services.sla.engines import Replica
 from services.sla.maintenance.feed import MaintenanceBook
 from services.sla.model import NS_PER_MS, Objective
 from services.sla.objectives import Catalogue
@@ -39,22 +39,18 @@ def sliced_by(catalogue: Catalogue, feed: ConfigFeed, clock: Clock) -> Configura
 
 
 def build_slicers(
+    replica: Replica,
     *,
-    log: Log,
-    kv: KeyValue,
-    clock: Clock,
     reader: PointReader,
     store: SliceStore,
     storer: SliceStorer,
     configuration: Configuration,
-    region: str,
-    holder: str,
     shards: int,
-    counters: Counters,
     lease_ttl_s: int = TTL_S,
 ) -> SlicerPool:
     """A slicer for each shard, and what divides them among processes."""
-    layout, source = ShardLayout(log, kv, shards=shards), Sources(reader, counters)
+    log, kv, clock, holder = replica.log, replica.kv, replica.clock, replica.holder
+    layout, source = ShardLayout(log, kv, shards=shards), Sources(reader, replica.counters)
     slicers = [
         Slicer(
             log=log,
@@ -64,12 +60,12 @@ def build_slicers(
             store=store,
             storer=storer,
             configuration=configuration,
-            region=region,
+            region=replica.region,
             holder=holder,
             shard=Shard(number, shards),
             layout=layout,
             lease_ttl_s=lease_ttl_s,
-            counters=counters,
+            counters=replica.counters,
         )
         for number in range(shards)
     ]

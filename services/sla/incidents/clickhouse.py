@@ -1,8 +1,8 @@
 """`IncidentStore` over `incident_events`. The statement is in sql/; every value is a bound parameter."""
 
-import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
+from uuid import uuid4
 
 from services.common.clickhouse import Database
 from services.common.native import Block
@@ -23,9 +23,9 @@ class ClickHouseIncidents:
             return
         block = _block(events)
         data = block.to_bytes()
-        digest = hashlib.blake2b(data, digest_size=8).hexdigest()
+        # Another process may be storing the same now: ClickHouse refuses an id that is running.
         await self._database.insert_native(
-            "incident_events", data, block.names, query_id=f"incident-events-{digest}"
+            "incident_events", data, block.names, query_id=f"incident-events-{uuid4().hex}"
         )
 
     async def events(self, tenant: str, *, low_ms: int, high_ms: int) -> list[IncidentEvent]:

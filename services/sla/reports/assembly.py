@@ -7,8 +7,7 @@ from services.common.clickhouse import Database
 from services.common.clock import Clock
 from services.common.config_feed import ConfigFeed
 from services.common.documents import Kind
-from services.common.log_port import KeyValue, Log
-from services.common.telemetry import Counters
+from services.sla.engines import Engines
 from services.sla.incidents.clickhouse import ClickHouseIncidents
 from services.sla.maintenance.feed import MaintenanceBook
 from services.sla.model import NS_PER_MS, Contract
@@ -28,21 +27,15 @@ from services.sla.reports.work import Part
 
 
 def assemble_reports(
+    engines: Engines,
     *,
-    database: Database,
-    log: Log,
-    kv: KeyValue,
-    feed: ConfigFeed,
-    clock: Clock,
     catalogue: Catalogue,
     slices: SliceStore,
     database_id: Callable[[], Awaitable[str]],
-    region: str,
-    holder: str,
-    counters: Counters,
     config: ReportsConfig,
 ) -> ReportParts:
     """What generates, schedules and delivers, and what answers callers."""
+    database, feed, clock = engines.database, engines.feed, engines.clock
     store, ways = ClickHouseReports(database), _ways(feed, clock, config)
 
     def more(reports: Reports, histories: Histories) -> Sequence[Part]:
@@ -50,16 +43,16 @@ def assemble_reports(
         return schedule, ReportDelivery(store=store, histories=histories, ways=ways, clock=clock)
 
     return build_reports(
-        log=log,
-        kv=kv,
+        log=engines.log,
+        kv=engines.kv,
         clock=clock,
         store=store,
         source=_source(database, feed, clock, catalogue, slices),
         contracts=catalogue,
         database_id=database_id,
-        region=region,
-        holder=holder,
-        counters=counters,
+        region=engines.region,
+        holder=engines.holder,
+        counters=engines.counters,
         more=more,
     )
 

@@ -1,8 +1,8 @@
 """`ReportStore` over `sla_reports` and `sla_report_deliveries`. Every value is a bound parameter."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 from services.common.clickhouse import Database
 from services.common.native import Block
@@ -112,8 +112,8 @@ class ClickHouseReports:
 
     async def _insert(self, table: str, block: Block) -> None:
         data = block.to_bytes()
-        digest = hashlib.blake2b(data, digest_size=8).hexdigest()
-        await self._database.insert_native(table, data, block.names, query_id=f"{table}-{digest}")
+        # Another process may be storing the same now: ClickHouse refuses an id that is running.
+        await self._database.insert_native(table, data, block.names, query_id=f"{table}-{uuid4().hex}")
 
 
 def _steps(records: Sequence[ReportRecord]) -> Block:

@@ -12,7 +12,7 @@ from services.common.errors import Aborted
 from services.common.lease import FencedWriter
 from services.common.log_memory import MemoryEngine
 from services.common.shards import shard_of
-from services.common.telemetry import Counters
+from services.sla.engines import Replica
 from services.sla.memory import MemoryPointReader, MemorySliceStore
 from services.sla.model import Applied, PointKind, Series, Touched
 from services.sla.payload import applied_to_json, message_from_json
@@ -51,17 +51,18 @@ class System:
             region="local",
         )
         pool = build_slicers(
-            log=self.engine.log,
-            kv=self.engine.kv,
-            clock=self.clock,
+            Replica(
+                log=self.engine.log,
+                kv=self.engine.kv,
+                clock=self.clock,
+                region="local",
+                holder=name,
+            ),
             reader=self.reader,
             store=self.store,
             storer=storer,
             configuration=Configuration(lambda: OBJECTIVES),
-            region="local",
-            holder=name,
             shards=shards,
-            counters=Counters(),
             lease_ttl_s=TTL_S,
         )
         self.pools[name] = pool
