@@ -66,8 +66,8 @@ def _print_rpc_error(console: Console, error: grpc.RpcError) -> int:
     for detail in status.details if status else ():
         if bad := _unpack(detail, error_details_pb2.BadRequest):
             violations += [(v.field, v.description) for v in bad.field_violations]
-        if helpful := _unpack(detail, error_details_pb2.Help):
-            next_step = "; ".join(link.description for link in helpful.links)
+        if step := _unpack(detail, error_details_pb2.LocalizedMessage):
+            next_step = step.message
     if code == grpc.StatusCode.UNAVAILABLE and status is None:
         message = "the service does not answer"
         next_step = "start it with `threenines up`, or see `threenines status`"

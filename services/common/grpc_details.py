@@ -1,8 +1,8 @@
 """Errors as google.rpc.Status messages and back.
 
 A status code alone tells a program too little: each error travels with ErrorInfo (reason, domain,
-metadata), BadRequest, RetryInfo and Help in `grpc-status-details-bin`. This file is pure: it
-builds and reads messages and never touches a call.
+metadata), BadRequest, RetryInfo and LocalizedMessage (the next step) in `grpc-status-details-bin`.
+This file is pure: it builds and reads messages and never touches a call.
 """
 
 from dataclasses import dataclass, field

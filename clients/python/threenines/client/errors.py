@@ -53,8 +53,8 @@ def call_error(error: grpc.RpcError) -> CallError:
             violations += [(one.field, one.description) for one in bad.field_violations]
         if retry := _unpacked(detail, error_details_pb2.RetryInfo):
             retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
-        if help_ := _unpacked(detail, error_details_pb2.Help):
-            next_step = "; ".join(link.description for link in help_.links)
+        if step := _unpacked(detail, error_details_pb2.LocalizedMessage):
+            next_step = step.message
     return CallError(
         call.code(),
         call.details() or call.code().name,
