@@ -83,12 +83,12 @@ def _without_base(rows: Rows, low_ms: int, near_ms: int) -> list[int]:
 
     A (series, start) whose start is known and lies in the near range has nothing before that start.
     """
-    keys = list(zip(rows.series.tolist(), rows.start.tolist(), strict=True))
+    keys = list(zip(rows.series.tolist(), rows.start.tolist(), rows.start_ns.tolist(), strict=True))
     based = {key for key, ts in zip(keys, rows.ts.tolist(), strict=True) if ts <= low_ms}
     missing = {
-        series
-        for (series, start), bits in zip(keys, rows.bits.tolist(), strict=True)
-        if (series, start) not in based and (start < near_ms or bits & _UNKNOWN_START)
+        key[0]
+        for key, bits in zip(keys, rows.bits.tolist(), strict=True)
+        if key not in based and (key[1] < near_ms or bits & _UNKNOWN_START)
     }
     return sorted(series % (1 << 64) for series in missing)
 
@@ -104,7 +104,9 @@ def _rows(kind: PointKind, found: _Columns) -> Rows:
         kind=kind,
         series=_ints(found["series_id"]),
         start=_ints(found["start"]),
+        start_ns=_ints(found["start_ns"]),
         ts=_ints(found["ts"]),
+        ts_ns=_ints(found["ts_ns"]),
         bits=_ints(found["bits"]),
         count=_ints(found["count"]),
         at=at,

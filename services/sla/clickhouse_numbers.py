@@ -71,7 +71,7 @@ def without_base(numbers: Numbers, low_ms: int, near_ms: int) -> list[int]:
 
     A (series, start) whose start is known and lies in the near range has nothing before that start.
     """
-    keys = list(zip(numbers.series.tolist(), numbers.start.tolist(), strict=True))
+    keys = list(zip(numbers.series.tolist(), numbers.start.tolist(), numbers.start_ns.tolist(), strict=True))
     based = {key for key, ts in zip(keys, numbers.ts.tolist(), strict=True) if ts <= low_ms}
     missing = {
         key[0]
@@ -87,7 +87,9 @@ def _numbers(found: Columns) -> Numbers:
     return Numbers(
         series=ints(found["series_id"]),
         start=ints(found["start"]),
+        start_ns=ints(found["start_ns"]),
         ts=ints(found["ts"]),
+        ts_ns=ints(found["ts_ns"]),
         bits=ints(found["bits"]),
         count=ints(found["whole"]),
         value=floats(found["value"]),

@@ -38,17 +38,16 @@ class MemoryPointReader(MemoryNumberReader):
         """See `PointReader.rows`."""
         self._check()
         chosen: list[Point] = []
-        before: dict[tuple[int, int], Point] = {}
-        after: dict[tuple[int, int], Point] = {}
-        for point in self._valued(tenant, metric, kind):
-            key = (point.series_id, point.start_ms)
+        before: dict[tuple[int, int, int], Point] = {}
+        after: dict[tuple[int, int, int], Point] = {}
+        for point in sorted(self._valued(tenant, metric, kind), key=lambda one: (one.ts_ms, one.ts_ns)):
+            key = (point.series_id, point.start_ms, point.start_ns)
             if low_ms < point.ts_ms <= high_ms:
                 chosen.append(point)
             elif point.ts_ms <= low_ms:
-                if key not in before or point.ts_ms > before[key].ts_ms:
-                    before[key] = point
-            elif point.start_ms < high_ms and (key not in after or point.ts_ms < after[key].ts_ms):
-                after[key] = point
+                before[key] = point
+            elif point.start_ms < high_ms:
+                after.setdefault(key, point)
         return rows_of(kind, [*chosen, *before.values(), *after.values()])
 
     async def exports(self, tenant: str, metric: str, *, low_ms: int, high_ms: int) -> Exports:

@@ -38,15 +38,18 @@ class MemoryNumberReader:
         """See `NumberReader.numbers`."""
         self._check()
         chosen: list[NumberPoint] = []
-        before: dict[tuple[int, int], NumberPoint] = {}
-        after: dict[int, NumberPoint] = {}
-        for point in sorted(self._numbers_of(tenant, metric), key=lambda one: one.ts_ms):
+        before: dict[tuple[int, int, int], NumberPoint] = {}
+        after: dict[tuple[int, ...], NumberPoint] = {}
+        for point in sorted(self._numbers_of(tenant, metric), key=lambda one: (one.ts_ms, one.ts_ns)):
+            key = (point.series_id, point.start_ms, point.start_ns)
             if point.ts_ms <= low_ms:
-                before[point.series_id, point.start_ms] = point
+                before[key] = point
             elif point.ts_ms <= high_ms:
                 chosen.append(point)
             else:
-                after.setdefault(point.series_id, point)
+                after.setdefault((point.series_id,), point)
+                if point.start_ms < high_ms:
+                    after.setdefault(key, point)
         return numbers_of([*chosen, *before.values(), *after.values()])
 
     async def last_number(self, tenant: str, metric: str, *, before_ms: int) -> int | None:

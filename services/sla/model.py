@@ -281,6 +281,7 @@ class Series:
 class Rows:
     """Points of one table, one element a point; series ids are int64 with the bits of the UInt64.
 
+    start and ts are milliseconds; start_ns and ts_ns what they have below them, 0 where that is not kept.
     Buckets lie flat: those of row i are counts[at[i]:at[i+1]]. `scale`, `offset`, `zero_count` and
     `zero_threshold` are of exponential rows, `bounds` with `bounds_at` of explicit ones; the columns of the
     other kind are empty.
@@ -289,7 +290,9 @@ class Rows:
     kind: PointKind
     series: Ints
     start: Ints
+    start_ns: Ints
     ts: Ints
+    ts_ns: Ints
     bits: Ints
     count: Ints
     at: Ints
@@ -307,14 +310,16 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Number points of one metric, one element a point; series, start and bits as in `Rows`.
+    """Number points of one metric, one element a point; series, times and bits as in `Rows`.
 
     count: the value as a whole number, floored where it was a double. value: the same as a double.
     """
 
     series: Ints
     start: Ints
+    start_ns: Ints
     ts: Ints
+    ts_ns: Ints
     bits: Ints
     count: Ints
     value: Floats

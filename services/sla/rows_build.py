@@ -11,7 +11,8 @@ from services.sla.model import Numbers, PointKind, Rows
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One histogram point as it was received. start_ms 0 and bits as the tables have them."""
+    """One histogram point as it was received. start_ms 0 and bits as the tables have them; start_ns and
+    ts_ns are what the times have below the millisecond."""
 
     series_id: int
     ts_ms: int
@@ -25,11 +26,13 @@ class Point:
     offset: int = 0
     zero_count: int = 0
     zero_threshold: float = 0.0
+    start_ns: int = 0
+    ts_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class NumberPoint:
-    """One point of a gauge or a sum as it was received. start_ms 0 and bits as the table has them."""
+    """One point of a gauge or a sum as it was received. Times and bits as of `Point`."""
 
     series_id: int
     ts_ms: int
@@ -37,6 +40,8 @@ class NumberPoint:
     start_ms: int = 0
     bits: int = 0
     flags: int = 0
+    start_ns: int = 0
+    ts_ns: int = 0
 
 
 def signed(series_id: int) -> int:
@@ -55,7 +60,9 @@ def rows_of(kind: PointKind, points: Sequence[Point]) -> Rows:
         kind=kind,
         series=ints([signed(p.series_id) for p in points]),
         start=ints([p.start_ms for p in points]),
+        start_ns=ints([p.start_ns for p in points]),
         ts=ints([p.ts_ms for p in points]),
+        ts_ns=ints([p.ts_ns for p in points]),
         bits=ints([p.bits for p in points]),
         count=ints([p.count for p in points]),
         at=_starts([len(p.counts) for p in points]),
@@ -74,10 +81,26 @@ def numbers_of(points: Sequence[NumberPoint]) -> Numbers:
     return Numbers(
         series=np.array([signed(p.series_id) for p in points], np.int64),
         start=np.array([p.start_ms for p in points], np.int64),
+        start_ns=np.array([p.start_ns for p in points], np.int64),
         ts=np.array([p.ts_ms for p in points], np.int64),
+        ts_ns=np.array([p.ts_ns for p in points], np.int64),
         bits=np.array([p.bits for p in points], np.int64),
         count=np.array([math.floor(p.value) for p in points], np.int64),
         value=np.array([p.value for p in points], np.float64),
+    )
+
+
+def kept_numbers(numbers: Numbers, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Numbers:
+    """The points that a mask keeps."""
+    return Numbers(
+        series=numbers.series[keep],
+        start=numbers.start[keep],
+        start_ns=numbers.start_ns[keep],
+        ts=numbers.ts[keep],
+        ts_ns=numbers.ts_ns[keep],
+        bits=numbers.bits[keep],
+        count=numbers.count[keep],
+        value=numbers.value[keep],
     )
 
 
@@ -86,7 +109,9 @@ def joined_numbers(first: Numbers, second: Numbers) -> Numbers:
     return Numbers(
         series=np.concatenate((first.series, second.series)),
         start=np.concatenate((first.start, second.start)),
+        start_ns=np.concatenate((first.start_ns, second.start_ns)),
         ts=np.concatenate((first.ts, second.ts)),
+        ts_ns=np.concatenate((first.ts_ns, second.ts_ns)),
         bits=np.concatenate((first.bits, second.bits)),
         count=np.concatenate((first.count, second.count)),
         value=np.concatenate((first.value, second.value)),
@@ -99,7 +124,9 @@ def joined(first: Rows, second: Rows) -> Rows:
         kind=first.kind,
         series=np.concatenate((first.series, second.series)),
         start=np.concatenate((first.start, second.start)),
+        start_ns=np.concatenate((first.start_ns, second.start_ns)),
         ts=np.concatenate((first.ts, second.ts)),
+        ts_ns=np.concatenate((first.ts_ns, second.ts_ns)),
         bits=np.concatenate((first.bits, second.bits)),
         count=np.concatenate((first.count, second.count)),
         at=np.concatenate((first.at, second.at[1:] + first.at[-1])),

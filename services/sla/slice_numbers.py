@@ -22,19 +22,22 @@ class NumberIncrements:
 
 
 def number_increments(numbers: Numbers, series: Mapping[int, Series], reports: Reports) -> NumberIncrements:
-    """What each report adds. Rows may come in any order and repeat; each (series, start, time) counts once.
+    """What each report adds. Rows may come in any order and repeat; each (series, start, time) counts once,
+    told apart by the nanosecond where that is kept.
 
     Of reports of one time that differ the higher one is kept: which of them came first must not matter.
     """
-    order = np.lexsort((-numbers.count, numbers.ts, numbers.start, numbers.series))
-    key = np.stack((numbers.series[order], numbers.start[order], numbers.ts[order]))
+    columns = (numbers.series, numbers.start, numbers.start_ns, numbers.ts, numbers.ts_ns)
+    order = np.lexsort((-numbers.count, *reversed(columns)))
+    key = np.stack([one[order] for one in columns])
     fresh = np.ones(len(order), np.bool_)
     fresh[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
     chosen = order[fresh]
     who, begun, ts = numbers.series[chosen], numbers.start[chosen], numbers.ts[chosen]
     bits, count = numbers.bits[chosen], numbers.count[chosen]
     changed = np.ones(len(chosen), np.int64)
-    changed[1:] = (who[1:] != who[:-1]) | (begun[1:] != begun[:-1])
+    process = key[:3, fresh]
+    changed[1:] = (process[:, 1:] != process[:, :-1]).any(axis=0)
     group = np.cumsum(changed).astype(np.int64)
     delta = np.array([s in series and series[s].delta for s in who.tolist()], np.bool_)
     fell = np.zeros(len(chosen), np.bool_)

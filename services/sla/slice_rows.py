@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.sla.kernels import explicit, exponential, increase
-from services.sla.model import Floats, Ints, Objective, ObjectiveKind, PointKind, Rows, Series
+from services.sla.model import NS_PER_MS, Floats, Ints, Objective, ObjectiveKind, PointKind, Rows, Series
 from services.sla.slice_coverage import Reports
 
 _STATUS_ABSENT_IS_BAD = "error.type"
@@ -41,7 +41,7 @@ class BucketGroup:
 class Increments:
     """What each point adds: n requests over (start, ts], and how they fall into buckets.
 
-    begun: the start that the point names, which tells processes apart.
+    begun: the start that the point names, in nanoseconds, which tells processes apart.
 
     Exponential: shape (2, rows) is scale and offset, buckets of row i are counts[at[i]:at[i+1]] and
     `zero` of them as near to zero as `zero_threshold`. Explicit: one group for each set of bounds.
@@ -70,13 +70,14 @@ def take(at: Ints, values: NDArray[np.generic], chosen: Ints) -> tuple[Ints, NDA
 
 
 def in_order(rows: Rows) -> Rows:
-    """Sorted by (series, start, time), each of them once.
+    """Sorted by (series, start, time), each of them once, told apart by the nanosecond where that is kept.
 
     Of points that differ in their values the one with the highest count is kept: which of them came first
     must not matter.
     """
-    order = np.lexsort((-rows.count, rows.ts, rows.start, rows.series))
-    key = np.stack((rows.series[order], rows.start[order], rows.ts[order]))
+    columns = (rows.series, rows.start, rows.start_ns, rows.ts, rows.ts_ns)
+    order = np.lexsort((-rows.count, *reversed(columns)))
+    key = np.stack([one[order] for one in columns])
     fresh = np.ones(len(order), np.bool_)
     fresh[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
     chosen = order[fresh]
@@ -87,7 +88,9 @@ def in_order(rows: Rows) -> Rows:
         kind=rows.kind,
         series=rows.series[chosen],
         start=rows.start[chosen],
+        start_ns=rows.start_ns[chosen],
         ts=rows.ts[chosen],
+        ts_ns=rows.ts_ns[chosen],
         bits=rows.bits[chosen],
         count=rows.count[chosen],
         at=at,
@@ -154,8 +157,13 @@ def _is_delta(series: Mapping[int, Series], series_id: int) -> bool:
 def _groups(rows: Rows) -> Ints:
     """A number for each (series, start), rising with the rows."""
     new = np.ones(len(rows), np.int64)
-    new[1:] = (rows.series[1:] != rows.series[:-1]) | (rows.start[1:] != rows.start[:-1])
+    begun = _begun(rows)
+    new[1:] = (rows.series[1:] != rows.series[:-1]) | (begun[1:] != begun[:-1])
     return np.cumsum(new).astype(np.int64)
+
+
+def _begun(rows: Rows) -> Ints:
+    return rows.start * NS_PER_MS + rows.start_ns
 
 
 def _exponential(rows: Rows, start: Ints, prev: Ints, n: Ints) -> Increments:
@@ -170,7 +178,7 @@ def _exponential(rows: Rows, start: Ints, prev: Ints, n: Ints) -> Increments:
     return Increments(
         rows.kind,
         rows.series,
-        rows.start,
+        _begun(rows),
         start,
         rows.ts,
         n,
@@ -193,7 +201,7 @@ def _explicit(
     return Increments(
         rows.kind,
         rows.series,
-        rows.start,
+        _begun(rows),
         start,
         rows.ts,
         n,

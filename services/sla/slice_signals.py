@@ -19,7 +19,8 @@ import numpy as np
 
 from services.sla.kernels import intervals
 from services.sla.methods.model import Probe
-from services.sla.model import Exports, Floats, Heartbeats, Ints, Numbers, Series, Slice
+from services.sla.model import Exports, Heartbeats, Ints, Numbers, Series, Slice
+from services.sla.rows_build import kept_numbers
 from services.sla.slice_coverage import Covered, covered, covered_time
 from services.sla.slice_grid import DEGRADED, DOWN, NOTHING, UP, Grid, Pieces, slice_at, time_in_states
 
@@ -122,6 +123,4 @@ def _slices(
 def of_series(numbers: Numbers, wanted: Mapping[int, Series]) -> Numbers:
     """The points of the wanted series only."""
     keep = np.isin(numbers.series, np.array(sorted(wanted), np.int64))
-    parts: list[Ints | Floats] = [numbers.series, numbers.start, numbers.ts, numbers.bits, numbers.count]
-    series, start, ts, bits, count = (np.asarray(one[keep], np.int64) for one in parts)
-    return Numbers(series, start, ts, bits, count, numbers.value[keep])
+    return kept_numbers(numbers, keep)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.sla.model import Exports, Heartbeats, Ints, Numbers, Objective, Series, Slice
+from services.sla.rows_build import kept_numbers
 from services.sla.slice_compute import in_state, state_of
 from services.sla.slice_coverage import Covered, covered, covered_time, reports_of
 from services.sla.slice_grid import NOTHING, UP, Grid, Pieces, slice_at, time_in_states
@@ -52,9 +53,7 @@ class Counted:
         """Those that count one tenant's points."""
         own = {s: one for s, one in self.series.items() if one.attributes.get("tenant") == tenant}
         keep = np.isin(self.numbers.series, np.array(sorted(own), np.int64))
-        n = self.numbers
-        kept = Numbers(n.series[keep], n.start[keep], n.ts[keep], n.bits[keep], n.count[keep], n.value[keep])
-        return Counted(kept, own)
+        return Counted(kept_numbers(self.numbers, keep), own)
 
     @property
     def exports(self) -> Exports:

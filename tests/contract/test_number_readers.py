@@ -81,7 +81,9 @@ def _points(tenant: str, metric: str, points: list[NumberPoint]) -> Block:
         .add("metric_id", "UInt32", np.full(n, metric_id(metric), np.uint32))
         .add("series_id", "UInt64", np.array([p.series_id for p in points], np.int64).view(np.uint64))
         .add("ts", "DateTime64(3, 'UTC')", np.array([p.ts_ms for p in points]))
+        .add("ts_ns", "UInt32", np.array([p.ts_ns for p in points], np.uint32))
         .add("start", "DateTime64(3, 'UTC')", np.array([p.start_ms for p in points]))
+        .add("start_ns", "UInt32", np.array([p.start_ns for p in points], np.uint32))
         .add("flags", "UInt32", np.array([p.flags for p in points], np.uint32))
         .add("bits", "UInt8", np.array([p.bits for p in points], np.uint8))
         .add("kind", "Enum8('int' = 1, 'double' = 2)", np.array([1 if w else 2 for w in whole], np.int8))
@@ -155,6 +157,20 @@ async def test_every_column_of_a_number_comes_back(readers: Readers) -> None:
     assert numbers.value[order].tolist() == [float(2**53 + 1), -1.5]
     assert numbers.start[order].tolist() == [T0 + 1_000, 0]
     assert numbers.bits[order].tolist() == [2, 0]
+
+
+async def test_two_starts_of_one_millisecond_are_two(readers: Readers) -> None:
+    for start_ns in (1, 999_999):
+        reports = (said(s, start_ns + s, start=-5, start_ns=start_ns, ts_ns=7) for s in (-3, 5, 15, 25))
+        await readers.put(SUM, *reports)
+
+    numbers = await readers.reader.numbers(TENANT, PROBE, low_ms=T0, high_ms=T0 + 10_000)
+
+    rows = zip(numbers.ts.tolist(), numbers.start_ns.tolist(), numbers.count.tolist(), strict=True)
+    assert {((ts - T0) // 1000, start, count) for ts, start, count in rows} == {
+        (s, start, start + s) for s in (-3, 5, 15) for start in (1, 999_999)
+    }
+    assert set(numbers.ts_ns.tolist()) == {7}
 
 
 async def test_numbers_without_recorded_value_are_not_there(readers: Readers) -> None:

@@ -1,5 +1,6 @@
 """One suite for the ports of the SLA service: the memory adapters and real ClickHouse."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -135,6 +136,23 @@ async def test_every_column_of_a_point_comes_back(stores: Stores) -> None:
     assert explicit.count.tolist() == [3]
 
 
+@pytest.mark.parametrize("series", [CUMULATIVE, STEPPED], ids=["exponential", "explicit"])
+async def test_two_starts_of_one_millisecond_are_two(stores: Stores, series: Series) -> None:
+    for start_ns in (1, 999_999):
+        for s in (-1000, 5, 15, 25):
+            n = 2000 + s
+            one = Point(0, T0 + s * 1000, n, (n, 0), T0 - 2_000_000, start_ns=start_ns, ts_ns=7)
+            await stores.put(TENANT, series, replace(one, bounds=(1.0,)))
+
+    rows = await stores.reader.rows(TENANT, METRIC, series.kind, low_ms=T0, high_ms=T0 + 10_000)
+
+    found = zip(rows.ts.tolist(), rows.start_ns.tolist(), strict=True)
+    assert {((ts - T0) // 1000, start) for ts, start in found} == {
+        (s, start) for s in (-1000, 5, 15) for start in (1, 999_999)
+    }
+    assert set(rows.ts_ns.tolist()) == {7}
+
+
 async def test_a_point_without_recorded_value_is_an_export_but_no_row(stores: Stores) -> None:
     await stores.put(TENANT, CUMULATIVE, smooth(5, 9, flags=1))
 
@@ -238,6 +256,16 @@ async def test_storing_again_changes_nothing(stores: Stores) -> None:
 
     assert [revision_at(found, k) for k in range(3)] == [revision(0, 2), revision(1), revision(2)]
     assert found.seq.tolist() == [4, 3, 3]
+
+
+async def test_processes_that_store_one_record_at_once_do_not_hinder_each_other(stores: Stores) -> None:
+    batch = [("gold/a", revision(k)) for k in range(3)]
+    for seq in range(1, 11):
+        await asyncio.gather(*(stores.slices.store(TENANT, batch, seq=seq) for _ in range(8)))
+
+    found = await stores.slices.columns(TENANT, "gold/a", low_ms=0, high_ms=T0 * 2)
+
+    assert [revision_at(found, k) for k in range(3)] == [revision(0), revision(1), revision(2)]
 
 
 async def test_as_of_shows_what_was_known_then(stores: Stores) -> None:

@@ -1,10 +1,10 @@
 -- The last point of each (series, start) before the near range, for the series that have none in it.
 SELECT
-    series_id, start, ts, bits, count, scale, positive_offset AS first_bucket,
+    series_id, start, start_ns, ts, ts_ns, bits, count, scale, positive_offset AS first_bucket,
     zero_count + arraySum(negative_counts) AS zeros, zero_threshold, positive_counts AS buckets
 FROM exp_histograms
 WHERE tenant = {tenant:String} AND metric_id = {metric_id:UInt32} AND bitAnd(flags, 1) = 0
     AND ts <= fromUnixTimestamp64Milli({near:Int64}, 'UTC')
     AND has({series:Array(UInt64)}, series_id)
-ORDER BY series_id, start, ts DESC
-LIMIT 1 BY series_id, start
+ORDER BY series_id, start, start_ns, ts DESC, ts_ns DESC
+LIMIT 1 BY series_id, start, start_ns

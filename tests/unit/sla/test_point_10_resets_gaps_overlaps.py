@@ -116,6 +116,46 @@ async def test_sending_any_batch_again_changes_nothing(name):
     assert sum(one.total for one in await running.slices()) == sum(FIXTURES[name].slices)
 
 
+NS = 999_999
+
+
+def below(seconds, count, start, *, start_ns=0, ts_ns=0):
+    return Point(1, at(seconds), count, (count,), at(start), 0, scale=3, start_ns=start_ns, ts_ns=ts_ns)
+
+
+@pytest.mark.parametrize("objective", [AVAILABILITY, LATENCY], ids=["counts", "buckets"])
+@pytest.mark.parametrize(
+    ("points", "delta", "slices"),
+    [
+        # Two processes that began in one millisecond: 9 + 4, then 3 + 6 more.
+        pytest.param(
+            [below(5, 9, 0), below(6, 4, 0, start_ns=1), below(15, 12, 0), below(16, 10, 0, start_ns=1)],
+            False,
+            # (5, 15] holds 3, floor(3 * 5/10) of them until 10; (6, 16] holds 6, floor(6 * 4/10) until 10.
+            (9 + 4 + 1 + 2, 2 + 4),
+            id="two starts of one millisecond",
+        ),
+        # The same points of one process: 9, then 4 from an unannounced zero, and so on.
+        pytest.param(
+            [below(5, 9, 0), below(6, 4, 0), below(15, 12, 0), below(16, 10, 0)],
+            False,
+            # (6, 15] holds 8, floor(8 * 4/9) of them until 10; (15, 16] holds 10 from zero.
+            (9 + 4 + 3, 5 + 10),
+            id="one start",
+        ),
+        # Two deltas that end in one millisecond: a flush right after an export.
+        pytest.param(
+            [below(5, 9, 0, ts_ns=1), below(5, 4, 0, ts_ns=NS)], True, (13, 0), id="two ends of a millisecond"
+        ),
+        pytest.param([below(5, 9, 0, ts_ns=1), below(5, 9, 0, ts_ns=1)], True, (9, 0), id="a duplicate"),
+    ],
+)
+async def test_starts_and_times_are_told_apart_by_the_nanosecond(points, delta, slices, objective):
+    series = DELTA if delta else OK
+
+    assert await totals([(series, one) for one in points], objective) == slices
+
+
 async def test_explicit_buckets_follow_the_same_rules():
     stepped = replace(OK, kind=PointKind.EXPLICIT)
     points = [
