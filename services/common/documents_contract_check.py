@@ -106,24 +106,8 @@ def _children(field: str, objective: CompositeObjective, objectives: Sequence[Ob
             yield where, f"there is no objective {child}"
         elif isinstance(known[child], IncidentObjective):
             yield where, f"{child} is about incidents: it has no up and down"
-        elif path := _way(child, objective.name, known):
-            yield where, f"is made of itself: {' -> '.join((objective.name, *path))}"
-
-
-def _way(start: str, goal: str, known: dict[str, ObjectiveSpec]) -> tuple[str, ...]:
-    """Names from `start` to `goal` along children; empty when there is no way."""
-    reached: dict[str, tuple[str, ...]] = {start: (start,)}
-    waiting = [start]
-    while waiting:
-        name = waiting.pop()
-        if name == goal:
-            return reached[name]
-        one = known.get(name)
-        for child in one.children if isinstance(one, CompositeObjective) else ():
-            if child not in reached:
-                reached[child] = (*reached[name], child)
-                waiting.append(child)
-    return ()
+        elif isinstance(known[child], CompositeObjective):
+            yield where, f"{child} is a composite itself: name the objectives that it is made of"
 
 
 def _weights(field: str, objective: CompositeObjective) -> _Problems:

@@ -6,7 +6,7 @@ the others do, and an instant that may have been down is not up. Integers and fr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -19,14 +19,15 @@ from services.sla.model import CompositeMode, CompositeTerms, Ints, Verdict
 class ChildTimes:
     """One child over the window, as (n, 2) sets: sorted, disjoint, within the window.
 
-    excluded: maintenance and time before the child began, of no account for this child. down and no_data lie
-    outside of it and do not overlap.
+    excluded: maintenance, and not_started: time before the child began; both of no account for this child.
+    down and no_data lie outside of them and do not overlap.
     """
 
     name: str
     down: Ints
     no_data: Ints
     excluded: Ints
+    not_started: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,15 @@ class ChildShare:
     no_data: int
     excluded: int
     share: Fraction | None
+    not_started: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CompositeFigures:
     """The composite over [low, high), in the unit of the sets.
 
-    down, no_data, excluded: of INTERVAL_UNION, lengths that do not overlap; of WEIGHTED 0: there is no set.
+    down, no_data, excluded, not_started: of INTERVAL_UNION, lengths that do not overlap; of WEIGHTED 0: there
+    is no set.
     share: up of what is known; None when nothing is, or, weighted, when one child has no share at all.
     worst_share, best_share: the same with all missing data as down, and as up.
     downtimes: when it was down, of INTERVAL_UNION.
@@ -61,6 +64,7 @@ class CompositeFigures:
     best_share: Fraction | None
     downtimes: tuple[tuple[int, int], ...]
     children: tuple[ChildShare, ...]
+    not_started: int = 0
 
     @property
     def coverage(self) -> Fraction | None:
@@ -68,8 +72,8 @@ class CompositeFigures:
         sets: list[CompositeFigures | ChildShare] = [self]
         if self.mode is CompositeMode.WEIGHTED:
             sets = list(self.children)
-        valid = [(one, self.window - one.excluded) for one in sets if one.excluded < self.window]
-        return min((Fraction(v - one.no_data, v) for one, v in valid), default=None)
+        valid = [(one, self.window - one.excluded - one.not_started) for one in sets]
+        return min((Fraction(v - one.no_data, v) for one, v in valid if v), default=None)
 
 
 def composite_of(
@@ -77,7 +81,8 @@ def composite_of(
 ) -> CompositeFigures:
     """The composite over [low, high); `children` by the names of `terms`, those of weight 0 may be left out.
 
-    A child that is named and not given has no data for the whole window.
+    A child that is named and not given has no data for the whole window. Maintenance is left out; where it
+    counts as up, children are given without it.
 
     Raises:
         ValueError: no child has a weight, or weights and children differ in number.
@@ -114,18 +119,21 @@ def verdict_of(figures: CompositeFigures, target: Fraction, *, floor: Fraction) 
 def _union(
     children: Sequence[ChildTimes], shares: tuple[ChildShare, ...], *, low: int, high: int
 ) -> CompositeFigures:
-    """Down while any child is; of no data while none is down and one is not known; excluded while all are."""
+    """Down while any child is; of no data while none is down and one is not known; excluded while all are of
+    no account, and not started while no child is."""
     none = np.zeros((0, 2), np.int64)
     down, no_data = none, none
-    excluded = _whole(low, high)
+    idle = before = _whole(low, high)
     for child in children:
         down = intervals.union(down, child.down)
         no_data = intervals.union(no_data, child.no_data)
-        excluded = intervals.intersection(excluded, child.excluded)
+        idle = intervals.intersection(idle, intervals.union(child.excluded, child.not_started))
+        before = intervals.intersection(before, child.not_started)
     no_data = intervals.difference(no_data, down)
     down_length, missing = int(intervals.length(down)), int(intervals.length(no_data))
-    out = int(intervals.length(excluded))
-    valid = high - low - out
+    not_started = int(intervals.length(before))
+    out = int(intervals.length(idle)) - not_started
+    valid = high - low - out - not_started
     return CompositeFigures(
         mode=CompositeMode.INTERVAL_UNION,
         window=high - low,
@@ -137,17 +145,18 @@ def _union(
         best_share=_share(valid - down_length, valid),
         downtimes=tuple((int(start), int(end)) for start, end in down),
         children=shares,
+        not_started=not_started,
     )
 
 
 def _weighted(shares: tuple[ChildShare, ...], window: int) -> CompositeFigures:
     """The mean of the children's shares by weight. A child that is excluded all the time has no say."""
-    counted = [one for one in shares if one.excluded < window]
+    counted = [one for one in shares if one.excluded + one.not_started < window]
     total = sum((one.weight for one in counted), Fraction(0))
     share = worst = best = None
     if counted:
         known = [one.share for one in counted if one.share is not None]
-        valid = [window - one.excluded for one in counted]
+        valid = [window - one.excluded - one.not_started for one in counted]
         worst = _mean(
             counted, [Fraction(v - c.no_data - c.down, v) for c, v in zip(counted, valid, strict=True)]
         )
@@ -174,9 +183,10 @@ def _mean(children: Sequence[ChildShare], shares: Sequence[Fraction]) -> Fractio
 
 def _child(child: ChildTimes, weight: Fraction, window: int) -> ChildShare:
     down, no_data = int(intervals.length(child.down)), int(intervals.length(child.no_data))
-    excluded = int(intervals.length(child.excluded))
-    known = window - excluded - no_data
-    return ChildShare(child.name, weight, down, no_data, excluded, _share(known - down, known))
+    before = int(intervals.length(child.not_started))
+    excluded = int(intervals.length(intervals.difference(child.excluded, child.not_started)))
+    known = window - excluded - before - no_data
+    return ChildShare(child.name, weight, down, no_data, excluded, _share(known - down, known), before)
 
 
 def _unknown(name: str, low: int, high: int) -> ChildTimes:

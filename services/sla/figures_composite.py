@@ -23,15 +23,18 @@ from services.sla.model import (
     NS_PER_MS,
     CompositeMode,
     CompositeTerms,
+    Effect,
     Ints,
     NoData,
     Objective,
     SliceColumns,
+    Verdict,
 )
 from services.sla.verdict import Budget, Times, displayed_percent, judge_share, worst
 from services.sla.windows import Window
 
 _DOWN, _EXCLUDED, _NO_DATA, _NOT_STARTED = 2, 3, 4, 5
+_NONE: Ints = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,17 @@ def child_times(child: Child, where: Window) -> ChildTimes:
     start = held.start_ms * NS_PER_MS
     end = start + held.length_ms * NS_PER_MS
     down, missing, excluded, before = (held.durations[k] for k in (_DOWN, _NO_DATA, _EXCLUDED, _NOT_STARTED))
-    out = _set(end - excluded - before, end)
+    out = _set(end - excluded - before, end - before)
     unknown = _set(start + down, start + down + missing)
     whole = intervals.normalise(np.array([low]), np.array([high]))
     begun = min(max(low, child.first_ms * NS_PER_MS), high)
     holes = intervals.difference(whole, _set(start, end))
-    out = intervals.union(out, intervals.clip(holes, low, begun))
+    early = intervals.union(_set(end - before, end), intervals.clip(holes, low, begun))
     unknown = intervals.union(unknown, intervals.clip(holes, begun, high))
-    broken = intervals.difference(intervals.difference(_broken(child, start, down), out), unknown)
-    return ChildTimes(child.name, intervals.clip(broken, low, high), unknown, out)
+    broken = intervals.clip(_broken(child, start, down), low, high)
+    for other in (out, early, unknown):
+        broken = intervals.difference(broken, other)
+    return ChildTimes(child.name, broken, unknown, out, early)
 
 
 def composite_uptime(
@@ -78,44 +83,95 @@ def composite_uptime(
     """
     where = used.window
     verdicts = [
-        _part(one.objective, _composite(one.objective, children, one.window), one.window)
+        _part(one.objective, composite_over(one.objective, children, one.window), one.window)
         for one in parts
         if one.window.start_ms < one.window.data_end_ms
     ]
-    found = _composite(objective, children, where)
+    found = composite_over(objective, children, where)
     own = _part(objective, found, where)
     times = _times(_union_of(objective, children, where))
-    target, share = objective.good_share, found.share
-    lost = Fraction(0) if share is None else 1 - share
-    bad_ns = _floor(lost * times.covered_ns)
-    downs = tuple((low // NS_PER_MS, -(-high // NS_PER_MS)) for low, high in found.downtimes)
+    measured = _measured(objective, found, times)
     return Figures(
         objective=objective,
         used=used,
         good=0,
         total=0,
         times=times,
-        share=share,
-        displayed=displayed_percent(share, flawless=times.down_ns == 0 and times.no_data_ns == 0),
+        share=measured.share,
+        displayed=displayed_percent(measured.share, flawless=times.down_ns == 0 and times.no_data_ns == 0),
         verdict=worst([one.verdict for one in verdicts] or [own.verdict]),
-        policy_verdicts=(
-            (NoData.EXCLUDE, judge_share(share, target)),
-            (NoData.COUNT_DOWN, judge_share(found.worst_share, target)),
-            (NoData.COUNT_UP, judge_share(found.best_share, target)),
+        policy_verdicts=tuple(
+            (policy, _judged(replace(objective, no_data=policy), found)[1]) for policy in NoData
         ),
-        budget=_budget(objective, found, times.covered_ns, bad_ns, where),
+        budget=_budget(objective, found, measured, where),
         burn_rates=(),
-        measured=Measured(share, bad_ns, times.covered_ns, downs, (), found.worst_share, found.best_share),
-        projection=projection_of(share, times.covered_ns, where),
+        measured=measured,
+        projection=projection_of(measured.share, measured.valid_ns, where),
         terms=tuple(verdicts),
     )
 
 
-def _budget(
-    objective: Objective, found: CompositeFigures, valid_ns: int, bad_ns: int, where: Window
-) -> Budget:
+def composite_segments(
+    parts: Sequence[Terms], children: Mapping[str, Child], used: UsedWindow
+) -> tuple[Segment, ...]:
+    """The figures of each version over its own part of the window, as far as there is data."""
+    return tuple(
+        Segment(
+            one.objective,
+            one.window,
+            composite_uptime(one.objective, [one], children, replace(used, window=one.window)),
+        )
+        for one in parts
+        if one.window.start_ms < one.window.data_end_ms
+    )
+
+
+def composite_over(objective: Objective, children: Mapping[str, Child], where: Window) -> CompositeFigures:
+    """What the children come to under one version's terms; maintenance as the contract says."""
+    assert objective.composite is not None
+    return _of(objective.composite, children, where, up=objective.effect is Effect.COUNT_UP)
+
+
+def _union_of(objective: Objective, children: Mapping[str, Child], where: Window) -> CompositeFigures:
+    """How the window divides: any child down is down, in both modes; maintenance is shown as such."""
+    assert objective.composite is not None
+    return _of(replace(objective.composite, mode=CompositeMode.INTERVAL_UNION), children, where, up=False)
+
+
+def _of(terms: CompositeTerms, children: Mapping[str, Child], where: Window, *, up: bool) -> CompositeFigures:
+    """up: maintenance is not taken out, so that what is not down in it counts as up."""
+    times = [child_times(children[name], where) for name in terms.children if name in children]
+    if up:
+        times = [replace(one, excluded=_set(_NONE, _NONE)) for one in times]
+    low, high = where.start_ms * NS_PER_MS, where.data_end_ms * NS_PER_MS
+    return composite_of(terms, times, low=low, high=high)
+
+
+def _judged(objective: Objective, found: CompositeFigures) -> tuple[Fraction | None, Verdict]:
+    """(share, verdict) under the contract's policy; without anything known there is neither under any."""
+    target = objective.good_share
+    if objective.no_data is NoData.EXCLUDE:
+        return found.share, verdict_of(found, target, floor=objective.coverage_floor)
+    share = found.worst_share if objective.no_data is NoData.COUNT_DOWN else found.best_share
+    if found.share is None:
+        share = None
+    return share, judge_share(share, target)
+
+
+def _measured(objective: Objective, found: CompositeFigures, times: Times) -> Measured:
+    share, _ = _judged(objective, found)
+    left_out = objective.no_data is NoData.EXCLUDE
+    valid_ns = times.covered_ns + (0 if left_out else times.no_data_ns)
+    valid_ns += times.excluded_ns if objective.effect is Effect.COUNT_UP else 0
+    lost = Fraction(0) if share is None else 1 - share
+    low, high = (found.worst_share, found.best_share) if left_out else (share, share)
+    downs = tuple((start // NS_PER_MS, -(-end // NS_PER_MS)) for start, end in found.downtimes)
+    return Measured(share, _floor(lost * valid_ns), valid_ns, downs, (), low, high)
+
+
+def _budget(objective: Objective, found: CompositeFigures, measured: Measured, where: Window) -> Budget:
     allowed = 1 - objective.good_share
-    lost = Fraction(0) if found.share is None else 1 - found.share
+    lost = Fraction(0) if measured.share is None else 1 - measured.share
     rest_ns = (where.end_ms - where.data_end_ms) * NS_PER_MS
     return Budget(
         total=0,
@@ -123,50 +179,32 @@ def _budget(
         remaining_ratio=1 - lost / allowed if allowed else Fraction(0),
         frozen=found.coverage is not None and found.coverage < objective.coverage_floor,
         any_failure_breaches=not allowed,
-        total_ns=_floor(allowed * valid_ns),
-        consumed_ns=bad_ns,
-        period_total_ns=_floor(allowed * (valid_ns + rest_ns)) if rest_ns else None,
+        total_ns=_floor(allowed * measured.valid_ns),
+        consumed_ns=measured.bad_ns,
+        period_total_ns=_floor(allowed * (measured.valid_ns + rest_ns)) if rest_ns else None,
     )
 
 
-def _composite(objective: Objective, children: Mapping[str, Child], where: Window) -> CompositeFigures:
-    terms = objective.composite
-    assert terms is not None
-    return _of(terms, children, where)
-
-
-def _union_of(objective: Objective, children: Mapping[str, Child], where: Window) -> CompositeFigures:
-    """How the window divides: any child down is down, in both modes."""
-    terms = objective.composite
-    assert terms is not None
-    return _of(replace(terms, mode=CompositeMode.INTERVAL_UNION), children, where)
-
-
-def _of(terms: CompositeTerms, children: Mapping[str, Child], where: Window) -> CompositeFigures:
-    times = [child_times(children[name], where) for name in terms.children if name in children]
-    low, high = where.start_ms * NS_PER_MS, where.data_end_ms * NS_PER_MS
-    return composite_of(terms, times, low=low, high=high)
-
-
 def _part(objective: Objective, found: CompositeFigures, where: Window) -> TermsVerdict:
+    share, verdict = _judged(objective, found)
     return TermsVerdict(
         objective.contract_version,
         where.start_ms,
         where.end_ms,
         where.data_end_ms,
         objective.good_share,
-        found.share,
-        verdict_of(found, objective.good_share, floor=objective.coverage_floor),
+        share,
+        verdict,
     )
 
 
 def _times(found: CompositeFigures) -> Times:
-    up = found.window - found.down - found.no_data - found.excluded
-    return Times(up, 0, found.down, found.excluded, found.no_data, 0)
+    up = found.window - found.down - found.no_data - found.excluded - found.not_started
+    return Times(up, 0, found.down, found.excluded, found.no_data, found.not_started)
 
 
 def _broken(child: Child, start: Ints, down: Ints) -> Ints:
-    spans = intervals.normalise(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    spans = _set(_NONE, _NONE)
     by_state = True
     for one in child.segments:
         method, figures = one.objective.method, one.figures

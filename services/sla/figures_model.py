@@ -7,6 +7,7 @@ how a figure is computed (`figures*.py`) or where its slices come from.
 from dataclasses import dataclass
 from fractions import Fraction
 
+from services.sla.composite import CompositeFigures
 from services.sla.distribution import QuantileBounds
 from services.sla.incidents.model import ResolutionFigures
 from services.sla.methods.measure import Measured
@@ -187,7 +188,8 @@ class WindowFigures:
 
     figures: of the whole window. segments: of each version in it, in order of time. days: local days, up
     to the data's end. downtimes: by the objective's method, in order of time. seq: the newest record of
-    SLICES that the figures hold (the same as `figures.used.data_revision`).
+    SLICES that the figures hold (the same as `figures.used.data_revision`). composite: of composites, what
+    each part contributed, under the terms that stand for the whole.
     """
 
     objective: Objective
@@ -195,6 +197,7 @@ class WindowFigures:
     segments: tuple[Segment, ...]
     days: tuple[DayRow, ...]
     downtimes: tuple[Downtime, ...]
+    composite: CompositeFigures | None = None
 
     @property
     def verdict(self) -> Verdict:

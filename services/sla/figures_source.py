@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from services.sla.figures import anchor_of
-from services.sla.figures_composite import Child, composite_uptime
+from services.sla.figures_composite import Child, composite_over, composite_segments, composite_uptime
 from services.sla.figures_days import day_edges, days_of, downtimes_of
 from services.sla.figures_incident import resolution_over
 from services.sla.figures_model import (
@@ -25,7 +25,7 @@ from services.sla.figures_segments import Basis, Terms, figures_of, split
 from services.sla.incidents.ports import IncidentStore
 from services.sla.methods.model import MeanErrorRate, RequestRatio
 from services.sla.methods.model import Uptime as ByState
-from services.sla.model import Head, Objective, ObjectiveKind, Reading, SliceColumns
+from services.sla.model import NS_PER_MS, Head, Objective, ObjectiveKind, Reading, SliceColumns
 from services.sla.ports import SliceStore
 from services.sla.read_window import HOUR_MS, Detail, Wanted, read_window
 from services.sla.windows import Window
@@ -94,10 +94,8 @@ class FigureSource:
             found, segments = await self.incidents(question)
             return WindowFigures(objective, found, segments, (), ())
         if objective.kind is ObjectiveKind.COMPOSITE:
-            figures, _ = await self._composite(question)
-            downs = figures.measured.downtimes if figures.measured is not None else ()
-            rows = tuple(Downtime(a, b, (b - a) * 1_000_000, 0, 0, 0, 0) for a, b in downs)
-            return WindowFigures(objective, figures, (), (), rows)
+            figures, children = await self._composite(question)
+            return await asyncio.to_thread(_composite_window, question, figures, children)
         midnights = [
             edge
             for part in question.parts
@@ -112,16 +110,17 @@ class FigureSource:
             )
             return await asyncio.to_thread(_window, question, columns)
 
-    async def _composite(self, question: Question) -> tuple[Uptime, tuple[Child, ...]]:
-        children = tuple([await self._child(one) for one in question.children])
+    async def _composite(self, question: Question) -> tuple[Uptime, dict[str, Child]]:
+        found = [await self._child(one) for one in question.children]
+        children = {one.name: one for one in found}
         where = question.window
         revision = max((one.head.seq for one in question.children), default=0)
-        used = UsedWindow(where, question.objective.time_zone, False, revision)
-        named = {one.name: one for one in children}
-        return (
-            await asyncio.to_thread(composite_uptime, question.objective, question.parts, named, used),
-            children,
+        provisional = any(one.head.sealed_ms < where.data_end_ms for one in question.children)
+        used = UsedWindow(where, question.objective.time_zone, provisional, revision)
+        figures = await asyncio.to_thread(
+            composite_uptime, question.objective, question.parts, children, used
         )
+        return figures, children
 
     async def _child(self, question: Question) -> Child:
         detail = _detail(question)
@@ -164,6 +163,18 @@ def _window(question: Question, columns: SliceColumns) -> WindowFigures:
         segments=segments,
         days=days_of(question.parts, _basis(question, columns), question.window),
         downtimes=downtimes_of(segments, columns),
+    )
+
+
+def _composite_window(question: Question, figures: Uptime, children: dict[str, Child]) -> WindowFigures:
+    downs = () if figures.measured is None else figures.measured.downtimes
+    return WindowFigures(
+        objective=question.objective,
+        figures=figures,
+        segments=composite_segments(question.parts, children, figures.used),
+        days=(),
+        downtimes=tuple(Downtime(a, b, (b - a) * NS_PER_MS, 0, 0, 0, 0) for a, b in downs),
+        composite=composite_over(question.objective, children, question.window),
     )
 
 

@@ -55,7 +55,6 @@ class ObjectiveParts:
 
     figures: None when it never had any data. distribution: of all requests of the period, of latency
     objectives. exclusions: over the period, with the windows that they are of, by name.
-    composite: of composite objectives.
     """
 
     objective: Objective
@@ -63,7 +62,6 @@ class ObjectiveParts:
     distribution: Distribution | None = None
     exclusions: Sequence[Exclusion] = ()
     windows: Mapping[str, MaintenanceWindow] = field(default_factory=dict)
-    composite: CompositeFigures | None = None
 
 
 def objective_report(parts: ObjectiveParts, where: Window) -> ObjectiveReport:
@@ -160,7 +158,7 @@ def _uptime(parts: ObjectiveParts, found: WindowFigures, figures: Uptime) -> Obj
         segments=_segments(found),
         days=tuple(_day(row) for row in found.days),
         downtimes=_downtimes(objective, found.downtimes),
-        children=_children(parts.composite),
+        children=_children(found.composite),
         burn=burn_of(found),
     )
 
