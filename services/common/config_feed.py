@@ -21,6 +21,8 @@ _logger = logging.getLogger(__name__)
 _STREAM = "CONFIG"
 _WAIT_S = 1.0
 _RETRY_S = 0.5
+_REMEMBERED = frozenset({Kind.MAINTENANCE_WINDOW})
+"""Kinds of which what was in force says something about the past."""
 SpecT = TypeVar("SpecT", bound=DocumentSpec, covariant=True)
 
 
@@ -44,6 +46,15 @@ class AppliedDocument(Generic[SpecT]):
 
 
 @dataclass(frozen=True, slots=True)
+class Former(Generic[SpecT]):
+    """A document that was in force until log time `until_ns`: then another took its place, or nothing."""
+
+    document: AppliedDocument[SpecT]
+    until_ns: int
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """Where a document is in the stream, and whether this call put it there."""
 
@@ -59,6 +70,7 @@ class ConfigFeed:
         self._clock = clock
         self._documents: dict[DocumentKey, AppliedDocument[DocumentSpec]] = {}
         self._undated: dict[tuple[str | None, str], AppliedDocument[DocumentSpec]] = {}
+        self._former: list[Former[DocumentSpec]] = []
         self._callbacks: list[Callable[[], None]] = []
         self._seq = 0
         self._skipped = 0
@@ -112,6 +124,13 @@ class ConfigFeed:
             for kind in sorted(kinds)
             for document in self.documents(kind, tenant)
             if isinstance(document.spec, spec_type)
+        ]
+
+    def former(self, spec_type: type[SpecT]) -> list[Former[SpecT]]:
+        """Documents that are no longer in force, in the order in which they ceased to be; of kinds whose
+        past counts: maintenance windows."""
+        return [
+            cast("Former[SpecT]", one) for one in self._former if isinstance(one.document.spec, spec_type)
         ]
 
     def get(self, kind: Kind | str, tenant: str | None, name: str) -> AppliedDocument[DocumentSpec] | None:
@@ -170,6 +189,9 @@ class ConfigFeed:
     def _apply(self, entry: Entry, change: Change) -> None:
         if change.kind is Kind.CONTRACT and not change.version:
             self._forget_undated(change)
+        before = self._documents.get(change.key)
+        if before is not None and change.kind in _REMEMBERED:
+            self._former.append(Former(before, entry.time_ns, deleted=change.document is None))
         if change.document is None:
             self._documents.pop(change.key, None)
             return

@@ -137,7 +137,7 @@ class Maintenance:
             BadPage: size or token.
         """
         require_tenant(tenant, *_READERS)
-        views = [self._view(one) for one in reversed(self._book.windows(tenant))]
+        views = [self._view(one) for one in reversed(self._book.applied(tenant))]
         return page_of([one for one in views if not states or one.state in states], page)
 
     def _objectives(self, tenant: str) -> list[Objective]:
