@@ -13,6 +13,7 @@ import typer
 from services.cli import options, render
 from services.cli.commands import dr as dr_command
 from services.cli.commands import sla as sla_command
+from services.cli.commands import sla_reports
 from services.cli.demo.configuration import COMPANIES, FAULTY
 from services.cli.demo.ledger import served_requests
 from services.cli.demo.script import AFTER_S, HEALTHY_S, Demo, counted_requests
@@ -32,6 +33,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
+    report_dir: Annotated[Path, typer.Option(help="Where the report that a client gets is written.")] = Path(
+        "demo-report"
+    ),
     keep: Annotated[bool, typer.Option(help="Keep the data directory and the logs.")] = False,
     healthy_seconds: Annotated[
         float, typer.Option(min=5, help="Healthy traffic before the outage.")
@@ -43,7 +47,7 @@ def demo(
     failures: list[str] = []
     try:
         with told_to_people(options.errors):
-            asyncio.run(_run(demonstration, healthy_seconds, failures))
+            asyncio.run(_run(demonstration, healthy_seconds, report_dir, failures))
     except typer.Exit:
         keep = True
         raise
@@ -60,7 +64,7 @@ def demo(
     options.console.print("\n[bold green]Everything holds.[/]")
 
 
-async def _run(demo: Demo, healthy_seconds: float, failures: list[str]) -> None:
+async def _run(demo: Demo, healthy_seconds: float, report_dir: Path, failures: list[str]) -> None:
     with WebhookReceiver(SystemClock()) as receiver:
         with _scene("threenines up: engines and four services"):
             started_s = await demo.start_platform()
@@ -79,6 +83,7 @@ async def _run(demo: Demo, healthy_seconds: float, failures: list[str]) -> None:
         with _scene("waiting for the last slices"):
             statuses = await demo.settled()
         _print_requests(demo, statuses, failures)
+        _report(demo, report_dir, failures)
         _backup_and_restore(demo, failures)
         failures += [f"{name} died and was started again" for name in demo.restarted_children()]
         with _scene("stopping everything"):
@@ -140,6 +145,17 @@ def _print_sla(statuses: list[sla_pb2.SlaStatus], failures: list[str]) -> None:
         found = verdicts.get((company.tenant, "availability"))
         if found != expected:
             failures.append(f"{company.tenant}: availability should be {expected}, is {found}")
+
+
+def _report(demo: Demo, directory: Path, failures: list[str]) -> None:
+    """The document that the client of the outage gets, as a web page and as a PDF."""
+    formats = (sla_reports.Format.HTML, sla_reports.Format.PDF)
+    made, files = sla_reports.write_report(demo.connection, FAULTY, directory, formats)
+    options.console.print(f"\n[bold]Report to {FAULTY}[/], {made.period_label} so far, with its credit")
+    for file in files:
+        _say(f"   {file}", style="dim")
+    if made.verdict != sla_pb2.VERDICT_FAIL:
+        failures.append(f"the report says {sla_pb2.Verdict.Name(made.verdict)}, although there was an outage")
 
 
 def _backup_and_restore(demo: Demo, failures: list[str]) -> None:

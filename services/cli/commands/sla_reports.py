@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
 from services.cli import options, render
+from services.cli.connection import Connection
 from services.cli.failures import EXIT_OUTSIDE_PROMISE, told_to_people
 from services.common.errors import FailedPrecondition
 from threenines.sla.v1 import sla_pb2, sla_service_pb2, sla_service_pb2_grpc
@@ -77,11 +78,7 @@ def report(
             found = _contract(stub, connection.metadata, tenant, contract)
             request = request_of(found, month=month, quarter=quarter, start=start, end=end)
             made = _made(stub, connection.metadata, request)
-            document = stub.GetSlaReportContent(
-                sla_service_pb2.GetSlaReportContentRequest(name=made.name, format=_FORMATS[chosen]),
-                metadata=connection.metadata,
-                timeout=options.RPC_TIMEOUT_S,
-            )
+            document = _document(stub, connection.metadata, made, chosen)
         file = Path(document.file_name) if out is None else out
         file.write_bytes(document.content)
     if output is render.Output.JSON:
@@ -126,6 +123,26 @@ def reports(
         return
     columns = ("report", "contract", "period", ">revision", "state", "issued", "verdict")
     options.console.print(render.table(None, columns, [_row(one) for one in found]))
+
+
+def write_report(
+    connection: Connection, tenant: str, directory: Path, formats: Sequence[Format]
+) -> tuple[sla_pb2.SlaReport, list[Path]]:
+    """The report of a client's only contract for the running month, and the files written of it.
+
+    Raises:
+        FailedPrecondition: NO_CONTRACT, or why it was not issued.
+    """
+    with connection.channel("sla") as channel:
+        stub = sla_service_pb2_grpc.SlaServiceStub(channel)
+        request = request_of(_contract(stub, connection.metadata, tenant, None))
+        made, files = _made(stub, connection.metadata, request), []
+        directory.mkdir(parents=True, exist_ok=True)
+        for chosen in formats:
+            document = _document(stub, connection.metadata, made, chosen)
+            files.append(directory / document.file_name)
+            files[-1].write_bytes(document.content)
+    return made, files
 
 
 def request_of(
@@ -208,6 +225,16 @@ def _made(
             next_step=made.failure.remedy or None,
         )
     return made
+
+
+def _document(
+    stub: sla_service_pb2_grpc.SlaServiceStub,
+    metadata: tuple[tuple[str, str], ...],
+    made: sla_pb2.SlaReport,
+    chosen: Format,
+) -> sla_service_pb2.GetSlaReportContentResponse:
+    request = sla_service_pb2.GetSlaReportContentRequest(name=made.name, format=_FORMATS[chosen])
+    return stub.GetSlaReportContent(request, metadata=metadata, timeout=options.RPC_TIMEOUT_S)
 
 
 def _print_made(made: sla_pb2.SlaReport, file: Path) -> None:

@@ -25,6 +25,18 @@ spec:
       quantile: "0.95"
       window: 30d
       metric: http.server.request.duration
+    - name: monthly
+      type: availability
+      target: "99.9%"
+      window: month
+      metric: http.server.request.duration
+  credits:
+    objective: monthly
+    base_fee: "1000.00"
+    currency: EUR
+    tiers:
+      - {{below: "99.9%", credit: 10%}}
+      - {{below: "99%", credit: 25%}}
 ---
 kind: Receiver
 metadata: {{tenant: {tenant}, name: on-call}}

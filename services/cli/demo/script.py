@@ -207,7 +207,7 @@ def counted_requests(statuses: list[sla_pb2.SlaStatus]) -> dict[str, tuple[int, 
         status.name.split("/")[1]: (each.uptime.good_count, each.uptime.total_count)
         for status in statuses
         for each in status.objectives
-        if each.WhichOneof("figures") == "uptime"
+        if each.objective.name.endswith("/availability")
     }
 
 
