@@ -35,7 +35,7 @@ DAY_LEGEND = (
     (MISSING, "hatched", "no data"),
 )
 _STRIP, _CHART, _TOP = 30.0, 74.0, 4.0
-_SMALLEST = 5.0
+_SMALLEST, _VERDICT = 5.0, 0.4
 _OUTLINED, _PALE = 5.0, "#f3f5f7"
 _ROUND = (1, Fraction(3, 2), 2, Fraction(5, 2), 3, 4, 5, 6, 8, 10)
 
@@ -175,11 +175,13 @@ def _cell(row: DayRow | None, day: date, x: float, y: float, *, width: float, he
     shapes: list[Shape] = [Box(x, y, width, height, _tone(row), note=note)]
     if whole == 0:
         return shapes
-    out = _part(times.excluded_ns, whole, height)
+    # Of a day with any data, its verdict is seen, however short the data.
+    room = height * (1 - _VERDICT) if times.covered_ns else height
+    out = min(room, _part(times.excluded_ns, whole, height))
     if out:
         shapes.append(Box(x, y, width, out, EXCLUDED, Pattern.DOTTED, EXCLUDED_INK, note=note))
-    gone = _part(times.no_data_ns + times.not_started_ns, whole, height)
-    if gone:
+    gone = min(room - out, _part(times.no_data_ns + times.not_started_ns, whole, height))
+    if gone > 0:
         shapes.append(
             Box(x, y + height - gone, width, gone, MISSING, Pattern.HATCHED, MISSING_INK, note=note)
         )

@@ -78,6 +78,21 @@ def test_missing_and_excluded_time_has_a_pattern_besides_its_colour():
     assert Pattern.HATCHED in [one.pattern for one in boxes(scene, MISSING)]
 
 
+def test_a_day_with_a_minute_of_data_shows_its_verdict():
+    one = availability()
+    bad = next(row for row in one.days if row.verdict == "FAIL")
+    minute = 60 * 10**9
+    times = dataclasses.replace(
+        bad.times, covered_ns=minute, no_data_ns=DAY_MS * 10**6 - minute, excluded_ns=0, not_started_ns=0
+    )
+    day = dataclasses.replace(bad, times=times)
+
+    scene = overview_scene((dataclasses.replace(one, days=(day,)),), period())
+
+    (cell,), (hatched,) = boxes(scene, BAD), boxes(scene, MISSING)
+    assert hatched.y - cell.y >= cell.height * 0.39
+
+
 def test_days_to_come_are_empty():
     scene = days_scene(availability(days=RUNNING_DAYS), period(until_ms=START_MS + RUNNING_DAYS * DAY_MS))
 
