@@ -7,6 +7,7 @@ from services.sla.credits.serve import CreditCalculator
 from services.sla.downtime import DowntimeList
 from services.sla.downtime_stores import ClickHouseRunReader
 from services.sla.engines import Engines
+from services.sla.incidents.clickhouse import ClickHouseIncidents
 from services.sla.platform_health import HealthOfPlatform
 from services.sla.ports import SliceStore
 from services.sla.serve import Contracts
@@ -28,7 +29,9 @@ def build_outcomes(
     return Outcomes(
         downtime=DowntimeList(contracts=contracts, slices=slices, runs=ClickHouseRunReader(database)),
         watches=Watches(figures=figures, changes=changes, clock=clock, confirm=confirm_principal),
-        credits=CreditCalculator(contracts=contracts, slices=slices, clock=clock),
+        credits=CreditCalculator(
+            contracts=contracts, slices=slices, clock=clock, incidents=ClickHouseIncidents(database)
+        ),
         health=HealthOfPlatform(
             metrics=ClickHouseOwnMetrics(database), probes=probes, clock=clock, region=engines.region
         ),

@@ -114,10 +114,16 @@ class Questions:
         return self._question(objective, where, head, asked, children=parts)
 
     def _children(self, objective: Objective) -> list[Objective]:
+        """As the same version of the contract has them, or the one in force where that is not known."""
         names = () if objective.composite is None else objective.composite.children
+        known = [
+            one
+            for one in self._contracts.versions(objective.tenant)
+            if one.name == objective.contract and one.version == objective.contract_version
+        ]
         return [
             one
-            for contract in self._contracts.contracts(objective.tenant)
+            for contract in known or self._contracts.contracts(objective.tenant)
             if contract.name == objective.contract
             for one in contract.objectives
             if one.name in names

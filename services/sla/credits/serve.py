@@ -5,24 +5,26 @@ Computes and stores nothing, so asking twice gives the same; what the rules say 
 """
 
 import asyncio
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 
 from services.common.clock import Clock
 from services.common.errors import FailedPrecondition
 from services.sla.credits.calculate import credits_for
+from services.sla.credits.figures import measured_of, reasons
 from services.sla.credits.model import Credit
-from services.sla.errors import BadWindow, ContractNotFound
+from services.sla.errors import BadWindow, ContractNotFound, ObjectiveHasNoData
 from services.sla.figures import latency_of, uptime_of
-from services.sla.figures_model import Latency, Uptime, UsedWindow
+from services.sla.figures_model import Figures, Latency, Uptime, UsedWindow
+from services.sla.figures_source import FigureSource
+from services.sla.incidents.ports import IncidentStore
 from services.sla.methods.measure import Measured
-from services.sla.model import NS_PER_MS, Contract, Objective, ObjectiveKind, Verdict
+from services.sla.model import NS_PER_MS, Contract, Objective, ObjectiveKind
 from services.sla.ports import SliceStore
+from services.sla.questions import Asked, Questions
 from services.sla.serve import Contracts, allowed_tenant
-from services.sla.verdict import percent_of
-from services.sla.windows import Calendar, Window, period_around
+from services.sla.windows import Calendar, Custom, Window, period_around
 
-_MEASURED = (ObjectiveKind.AVAILABILITY, ObjectiveKind.DATA_AVAILABILITY, ObjectiveKind.LATENCY)
+_OF_OTHERS = (ObjectiveKind.COMPOSITE, ObjectiveKind.INCIDENT_RESOLUTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,21 @@ class ContractWithoutCredits(FailedPrecondition):
 class CreditCalculator:
     """Answers CalculateSlaCredits for the caller of the current RPC."""
 
-    def __init__(self, *, contracts: Contracts, slices: SliceStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        contracts: Contracts,
+        slices: SliceStore,
+        clock: Clock,
+        incidents: IncidentStore | None = None,
+    ) -> None:
         self._contracts = contracts
         self._slices = slices
         self._clock = clock
+        self._questions = Questions(
+            contracts=contracts, slices=slices, clock=clock, burn_windows=lambda _objective: ()
+        )
+        self._source = FigureSource(slices, incidents)
 
     async def credits(
         self, tenant: str, name: str, window: Calendar | None, as_of_ms: int | None = None
@@ -77,25 +90,56 @@ class CreditCalculator:
     async def _of_version(
         self, contract: Contract, period: tuple[int, int], as_of_ms: int | None
     ) -> list[CreditFound]:
-        assert contract.credits is not None
-        key = contract.credits.objective
-        objective = next(one for one in contract.objectives if one.key == key)
-        span = await self._slices.span(contract.tenant, key, as_of_ms=as_of_ms)
-        sealed = 0 if span is None else span[2]
-        where = Window(period[0], period[1], min(period[1], max(period[0], sealed)))
-        used = UsedWindow(where, contract.time_zone, provisional=False, data_revision=0)
+        terms = contract.credits
+        assert terms is not None
+        objective = next(one for one in contract.objectives if one.key == terms.objective)
+        if objective.kind in _OF_OTHERS:
+            where, figures = await self._asked(objective, period, as_of_ms)
+        else:
+            where, figures = await self._sliced(objective, period, as_of_ms)
         measured: dict[str, Measured] = {}
         review: tuple[str, ...] = ()
-        if span is not None and objective.kind in _MEASURED and where.data_end_ms > where.start_ms:
-            figures = await self._figures(objective, where, span[0], as_of_ms)
-            measured[key], used = _measured(figures), figures.used
-            review = reasons(figures)
-        elif objective.kind not in _MEASURED:
-            review = (f"The figure of a {objective.kind.value} objective has to be taken from its report.",)
+        used = UsedWindow(where, contract.time_zone, provisional=False, data_revision=0)
+        if figures is not None:
+            measured[terms.objective], used = measured_of(figures), figures.used
+            review = reasons(figures, terms)
         made = credits_for(
-            contract, measured, period=period, data_end_ms=where.data_end_ms, review={key: review}
+            contract,
+            measured,
+            period=period,
+            data_end_ms=where.data_end_ms,
+            review={terms.objective: review},
         )
         return [CreditFound(one, objective, used) for one in made]
+
+    async def _asked(
+        self, objective: Objective, period: tuple[int, int], as_of_ms: int | None
+    ) -> tuple[Window, Figures | None]:
+        """Of composites and incidents, which have no slices of their own."""
+        nothing = Window(period[0], period[1], period[0])
+        try:
+            question = await self._questions.of(objective, Asked(Custom(*period), as_of_ms))
+        except (ObjectiveHasNoData, BadWindow):
+            return nothing, None
+        sealed = max(period[0], min(question.window.data_end_ms, question.head.sealed_ms))
+        if sealed == period[0]:
+            return nothing, None
+        where = replace(question.window, data_end_ms=sealed)
+        question = replace(question, window=where)
+        if objective.kind is ObjectiveKind.INCIDENT_RESOLUTION:
+            return where, (await self._source.incidents(question))[0]
+        return where, await self._source.figures(question)
+
+    async def _sliced(
+        self, objective: Objective, period: tuple[int, int], as_of_ms: int | None
+    ) -> tuple[Window, Figures | None]:
+        """From every single slice: some schedules look at the parts of minutes."""
+        span = await self._slices.span(objective.tenant, objective.key, as_of_ms=as_of_ms)
+        sealed = 0 if span is None else span[2]
+        where = Window(period[0], period[1], min(period[1], max(period[0], sealed)))
+        if span is None or where.data_end_ms <= where.start_ms:
+            return where, None
+        return where, await self._figures(objective, where, span[0], as_of_ms)
 
     async def _figures(
         self, objective: Objective, where: Window, first_ms: int, as_of_ms: int | None
@@ -111,22 +155,6 @@ class CreditCalculator:
         if latency:
             return await asyncio.to_thread(latency_of, objective, columns, where, first_ms=first_ms)
         return await asyncio.to_thread(uptime_of, objective, columns, where, first_ms=first_ms)
-
-
-def reasons(figures: Uptime | Latency) -> tuple[str, ...]:
-    """Why a person has to look before money moves, as sentences, beside what the rules leave open."""
-    found = []
-    coverage, floor = figures.times.coverage, figures.objective.coverage_floor
-    if coverage is not None and coverage < floor:
-        found.append(
-            f"Only {percent_of(coverage)} % of the time is known; below {percent_of(floor)} % the contract"
-            " does not judge."
-        )
-    if figures.used.provisional:
-        found.append("Slices of the period are not sealed: they may still change.")
-    if figures.verdict is Verdict.INDETERMINATE:
-        found.append("The buckets of the measurement do not tell on which side of the target it is.")
-    return tuple(found)
 
 
 def _part(contract: Contract, window: Calendar | None, now_ms: int) -> tuple[int, int] | None:
@@ -148,15 +176,3 @@ def _part(contract: Contract, window: Calendar | None, now_ms: int) -> tuple[int
     start = max(start, contract.effective_from_ms)
     end = end if contract.until_ms is None else min(end, contract.until_ms)
     return (start, end) if start < end else None
-
-
-def _measured(figures: Uptime | Latency) -> Measured:
-    if isinstance(figures, Uptime):
-        assert figures.measured is not None
-        return figures.measured
-    times = figures.times
-    if not figures.total:
-        return Measured(None, 0, times.covered_ns, ())
-    low = Fraction(figures.sure, figures.total)
-    high = Fraction(figures.possible, figures.total)
-    return Measured(low, 0, times.covered_ns, (), (), low, high)

@@ -62,7 +62,7 @@ class FigureReports:
             contracts=contracts, slices=slices, clock=clock, burn_windows=lambda _objective: ()
         )
         self._figures = FigureSource(slices, incidents)
-        self._credits = CreditCalculator(contracts=contracts, slices=slices, clock=clock)
+        self._credits = CreditCalculator(contracts=contracts, slices=slices, clock=clock, incidents=incidents)
 
     async def report_input(
         self, tenant: str, contract: str, period: ReportPeriod, *, progress: Progress
