@@ -25,6 +25,7 @@ from services.sla.reports.plots import (
 from services.sla.reports.plots_latency import latency_scene
 from services.sla.reports.plots_svg import svg_text
 from services.sla.reports.scene import Box, Label, Line, Pattern
+from services.sla.verdict import Times
 from tests.unit.sla.reports.examples import (
     DAY_MS,
     END_MS,
@@ -82,9 +83,7 @@ def test_a_day_with_a_minute_of_data_shows_its_verdict():
     one = availability()
     bad = next(row for row in one.days if row.verdict == "FAIL")
     minute = 60 * 10**9
-    times = dataclasses.replace(
-        bad.times, covered_ns=minute, no_data_ns=DAY_MS * 10**6 - minute, excluded_ns=0, not_started_ns=0
-    )
+    times = Times(0, 0, minute, 0, DAY_MS * 10**6 - minute, 0)
     day = dataclasses.replace(bad, times=times)
 
     scene = overview_scene((dataclasses.replace(one, days=(day,)),), period())
