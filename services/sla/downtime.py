@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.sla.errors import ObjectiveNotFound
 from services.sla.model import Objective
+from services.sla.not_in_force import absent_objective
 from services.sla.paging import Page, PageRequest
 from services.sla.ports import SliceStore
 from services.sla.serve import Asked, Contracts, allowed_tenant
@@ -77,7 +77,7 @@ class DowntimeList:
         """Runs of one objective, or of all in force, newest first.
 
         Raises:
-            PermissionDenied, ObjectiveNotFound, BadWindow, BadPage, Unavailable.
+            PermissionDenied, ObjectiveNotFound, ObjectiveNotInForce, BadWindow, BadPage, Unavailable.
         """
         tenant = allowed_tenant(tenant)
         objectives = self._objectives(tenant, key)
@@ -113,7 +113,7 @@ class DowntimeList:
             return known
         chosen = [one for one in known if one.key == key]
         if not chosen:
-            raise ObjectiveNotFound(f"tenant {tenant} has no objective {key}")
+            raise absent_objective(tenant, key, self._contracts.timeline(tenant, key))
         return chosen
 
     async def _window(self, objective: Objective, asked: Asked) -> tuple[Window, int] | None:

@@ -9,6 +9,12 @@ class ObjectiveNotFound(NotFound):
     default_reason = "OBJECTIVE_NOT_FOUND"
 
 
+class ObjectiveNotInForce(FailedPrecondition):
+    """The objective is promised for another time: its contract is yet to begin, or it ended."""
+
+    default_reason = "OBJECTIVE_NOT_IN_FORCE"
+
+
 class ContractNotFound(NotFound):
     """No contract of that name, or not one that the caller may see."""
 

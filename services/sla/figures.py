@@ -46,6 +46,7 @@ def uptime_of(
     *,
     first_ms: int | None = None,
     windows_ms: Sequence[int] = BURN_WINDOWS_MS,
+    promised_ms: int | None = None,
 ) -> Uptime:
     """Availability over the window.
 
@@ -56,6 +57,7 @@ def uptime_of(
         where: the window; time from data_end on is still to come.
         first_ms: start of the objective's first slice ever; None: of `columns`.
         windows_ms: for burn rates.
+        promised_ms: burn rates look back to here; None: to first_ms.
     """
     held = part_of(columns, where.start_ms, where.data_end_ms)
     good, total, times = totals_of(held, where.start_ms, where.data_end_ms, first_ms)
@@ -81,7 +83,9 @@ def uptime_of(
             for policy in NoData
         ),
         budget=uptime_budget(objective, *now, where=where, stop_ms=stop),
-        burn_rates=burn_rates_of(objective, columns, where.data_end_ms, windows_ms, first_ms=first_ms),
+        burn_rates=burn_rates_of(
+            objective, columns, where.data_end_ms, windows_ms, first_ms=_later(first_ms, promised_ms)
+        ),
         measured=measured if _fine(objective, held) else replace(measured, downtimes=()),
         projection=project,
         terms=(_terms(objective, where, share, verdict),),
@@ -96,6 +100,7 @@ def latency_of(
     *,
     first_ms: int | None = None,
     windows_ms: Sequence[int] = BURN_WINDOWS_MS,
+    promised_ms: int | None = None,
 ) -> Latency:
     """A quantile over the window, of the merged distribution: never a mean of quantiles.
 
@@ -128,7 +133,9 @@ def latency_of(
         times=times,
         verdict=verdict,
         budget=latency_budget(*slow, q, stop_ms=stop),
-        burn_rates=burn_rates_of(objective, columns, where.data_end_ms, windows_ms, first_ms=first_ms),
+        burn_rates=burn_rates_of(
+            objective, columns, where.data_end_ms, windows_ms, first_ms=_later(first_ms, promised_ms)
+        ),
         requests=requests,
         terms=(_terms(objective, where, share, verdict),),
     )
@@ -250,6 +257,10 @@ def _flawless(objective: Objective, measured: Measured, times: Times, all_good: 
     by_requests = isinstance(objective.method, RequestRatio | MeanErrorRate)
     fine = all_good if by_requests else measured.bad_ns == 0
     return fine and times.down_ns == 0 and times.no_data_ns == 0
+
+
+def _later(first_ms: int | None, promised_ms: int | None) -> int | None:
+    return first_ms if first_ms is None or promised_ms is None else max(first_ms, promised_ms)
 
 
 def _fine(objective: Objective, held: SliceColumns) -> bool:

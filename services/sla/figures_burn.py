@@ -41,7 +41,8 @@ def burn_rates_of(
         columns: slices that reach back at least as far as the longest window, or as there are any.
         end_ms: the end of the data: the watermark.
         windows_ms: lengths.
-        first_ms: start of the first slice ever; time before it is in no window. None: of `columns`.
+        first_ms: start of the first slice ever, or of the promise; what lies before it is in no window.
+            None: of `columns`.
     """
     begin = first_ms
     if begin is None:
@@ -53,14 +54,14 @@ def _burn_rate(
     objective: Objective, columns: SliceColumns, known: tuple[int, int], length_ms: int
 ) -> BurnRate:
     first_ms, end_ms = known
-    start = end_ms - length_ms
+    start = max(end_ms - length_ms, first_ms)
     low, high = (int(k) for k in np.searchsorted(columns.start_ms, (start, end_ms)))
     total = int(columns.total[low:high].sum())
     bad = total - int(columns.good[low:high].sum())
     durations = columns.durations[:, low:high]
     covered, missing = int(durations[_COVERED].sum()), int(durations[_NO_DATA].sum())
     told = int(columns.length_ms[low:high].sum())
-    missing += max(0, end_ms - max(start, first_ms) - told) * NS_PER_MS
+    missing += max(0, end_ms - start - told) * NS_PER_MS
     floor = objective.coverage_floor
     blind = covered * floor.denominator < floor.numerator * (covered + missing)
     allowed = 1 - objective.good_share

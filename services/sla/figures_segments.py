@@ -32,29 +32,49 @@ class Basis:
     """What figures are computed from, besides the terms. `columns` reach back for the burn windows.
 
     first_ms: start of the objective's first slice. windows_ms: of burn rates. quantile: another one than
-    the contract's.
+    the contract's. promised_ms: since when the promise holds without a break; burn rates look no further.
     """
 
     columns: SliceColumns
     first_ms: int
     windows_ms: tuple[int, ...]
     quantile: Fraction | None = None
+    promised_ms: int = 0
+
+    @property
+    def burning_from_ms(self) -> int:
+        """What lies before it is in no burn window."""
+        return max(self.first_ms, self.promised_ms)
 
 
 def split(timeline: Sequence[Objective], where: Window) -> tuple[Terms, ...]:
     """The parts of a window by version, in order of time; parts that are still to come have no data in them.
 
-    Boundaries are cut down to slices, as slices are computed under the version in force at their start.
+    Boundaries are moved up to slices, as slices are computed under the version in force at their start.
     """
     found = []
     for one in timeline:
-        start = max(where.start_ms, -(-one.from_ms // one.slice_ms) * one.slice_ms)
+        start = max(where.start_ms, _up(one.from_ms, one.slice_ms))
         end = where.end_ms
         if one.until_ms is not None:
-            end = min(end, -(-one.until_ms // one.slice_ms) * one.slice_ms)
+            end = min(end, _up(one.until_ms, one.slice_ms))
         if start < end:
             found.append(Terms(one, Window(start, end, max(start, min(end, where.data_end_ms)))))
     return tuple(found)
+
+
+def promised_since(timeline: Sequence[Objective], at_ms: int) -> int:
+    """Since when the promise holds without a break at the end of [.., at); the end itself where it does not.
+
+    As `split` cuts: a slice belongs to the version in force at its start.
+    """
+    since = at_ms
+    for one in reversed(timeline):
+        until = None if one.until_ms is None else _up(one.until_ms, one.slice_ms)
+        if until is not None and until < since:
+            break
+        since = min(since, _up(one.from_ms, one.slice_ms))
+    return since
 
 
 def figures_of(
@@ -98,6 +118,7 @@ def _part(terms: Terms, basis: Basis) -> Uptime | Latency:
             basis.quantile,
             first_ms=basis.first_ms,
             windows_ms=basis.windows_ms,
+            promised_ms=basis.promised_ms,
         )
     return uptime_of(
         terms.objective,
@@ -105,7 +126,12 @@ def _part(terms: Terms, basis: Basis) -> Uptime | Latency:
         terms.window,
         first_ms=basis.first_ms,
         windows_ms=basis.windows_ms,
+        promised_ms=basis.promised_ms,
     )
+
+
+def _up(at_ms: int, slice_ms: int) -> int:
+    return -(-at_ms // slice_ms) * slice_ms
 
 
 def _counts(one: Segment) -> bool:
@@ -139,7 +165,7 @@ def _uptime(objective: Objective, segments: Sequence[Segment], basis: Basis, whe
         policy_verdicts=_policies(parts),
         budget=_budget([one.budget for one in parts], _weights(parts), objective, times, where),
         burn_rates=burn_rates_of(
-            objective, basis.columns, where.data_end_ms, basis.windows_ms, first_ms=basis.first_ms
+            objective, basis.columns, where.data_end_ms, basis.windows_ms, first_ms=basis.burning_from_ms
         ),
         measured=None if same is None else same.measured,
         projection=None if same is None else same.projection,
@@ -171,7 +197,7 @@ def _latency(objective: Objective, segments: Sequence[Segment], basis: Basis, wh
             where,
         ),
         burn_rates=burn_rates_of(
-            objective, basis.columns, where.data_end_ms, basis.windows_ms, first_ms=basis.first_ms
+            objective, basis.columns, where.data_end_ms, basis.windows_ms, first_ms=basis.burning_from_ms
         ),
         requests=sum(one.requests for one in parts),
         terms=tuple(told for one in parts for told in one.terms),

@@ -21,7 +21,7 @@ from services.sla.figures_model import (
     UsedWindow,
     WindowFigures,
 )
-from services.sla.figures_segments import Basis, Terms, figures_of, split
+from services.sla.figures_segments import Basis, Terms, figures_of, promised_since, split
 from services.sla.incidents.ports import IncidentStore
 from services.sla.methods.model import MeanErrorRate, RequestRatio
 from services.sla.methods.model import Uptime as ByState
@@ -179,7 +179,8 @@ def _composite_window(question: Question, figures: Uptime, children: dict[str, C
 
 
 def _basis(question: Question, columns: SliceColumns) -> Basis:
-    return Basis(columns, question.head.first_ms, question.windows_ms, question.quantile)
+    since_ms = promised_since(question.timeline, question.window.data_end_ms)
+    return Basis(columns, question.head.first_ms, question.windows_ms, question.quantile, since_ms)
 
 
 def _cuts(question: Question) -> list[int]:

@@ -19,7 +19,6 @@ from services.sla.errors import (
     BadWindow,
     ContractNotFound,
     ObjectiveHasNoData,
-    ObjectiveNotFound,
     WrongObjectiveType,
 )
 from services.sla.figures_burn import default_windows_ms
@@ -28,6 +27,7 @@ from services.sla.figures_source import FigureSource, Question
 from services.sla.incidents.ports import IncidentStore
 from services.sla.kept_figures import KeptFigures
 from services.sla.model import Contract, Objective, ObjectiveKind, Revision, Verdict
+from services.sla.not_in_force import absent_objective
 from services.sla.paging import Page, PageRequest, page_of
 from services.sla.ports import SliceStore
 from services.sla.questions import Asked, Contracts, Questions
@@ -129,7 +129,7 @@ class SlaFigures:
         """Availability of one objective, data availability, or a composite.
 
         Raises:
-            ObjectiveNotFound, WrongObjectiveType, BadWindow, ObjectiveHasNoData.
+            ObjectiveNotFound, ObjectiveNotInForce, WrongObjectiveType, BadWindow, ObjectiveHasNoData.
         """
         figures = await self._figures(self._objective(tenant, key, *_SHARES), asked)
         assert isinstance(figures, Uptime)
@@ -281,7 +281,7 @@ class SlaFigures:
                 if kinds and objective.kind not in kinds:
                     raise WrongObjectiveType(f"{key} is a {objective.kind} objective", field="objective")
                 return objective
-        raise ObjectiveNotFound(f"tenant {tenant} has no objective {key}")
+        raise absent_objective(tenant, key, self._contracts.timeline(tenant, key))
 
 
 def allowed_tenant(tenant: str | None) -> str:

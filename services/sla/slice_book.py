@@ -55,6 +55,12 @@ class Book:
         return self.versions[-1].slice_ms
 
     @property
+    def promised_ms(self) -> int:
+        """Where the first slice of the first version begins: before it nothing was promised, and there are
+        no slices."""
+        return -(-self.versions[0].from_ms // self.width_ms) * self.width_ms
+
+    @property
     def lowest_live_ms(self) -> int:
         """What is before this is the back-fill's, while it runs."""
         if not self.work.filling:
@@ -193,18 +199,16 @@ class Book:
 
 
 def tiling(versions: Sequence[Objective], slice_ms: int | None = None) -> tuple[Objective, ...]:
-    """The versions as slices need them: one at each time, with slices of one length.
+    """The versions as slices need them: from the first one on one at each time, with slices of one length.
 
-    Before the first version the first one holds, so that history can be looked at under the terms that came
-    later; where a version does not have the objective, the one before it goes on. Two lengths of slices
-    would count the same time twice, so the first one stays.
+    Where a version does not have the objective, the one before it goes on: figures leave that time out. Two
+    lengths of slices would count the same time twice, so the first one stays.
     """
     out = []
     for place, one in enumerate(versions):
         out.append(
             replace(
                 one,
-                from_ms=one.from_ms if place else 0,
                 until_ms=versions[place + 1].from_ms if place + 1 < len(versions) else None,
                 slice_ms=slice_ms or versions[-1].slice_ms,
             )

@@ -90,7 +90,7 @@ class Recompute:
         """From where to where time is covered in [low, high); None when none of it is."""
         found = []
         for version in book.versions:
-            low = max(part.low_ms, version.from_ms)
+            low = max(part.low_ms, version.from_ms, book.promised_ms)
             high = part.high_ms if version.until_ms is None else min(part.high_ms, version.until_ms)
             if low >= high:
                 continue
@@ -128,7 +128,8 @@ def _near(version: Objective, written: Range) -> bool:
 
 
 def _dirty(pair: Pair, written: Range, loaded: Loaded, oldest_ms: int, forced: bool) -> Grid | None:
-    """Which slices may have changed; none before the first data, the oldest, or what is filled in later."""
+    """Which slices may have changed; none before the promise, the first data, the oldest, or what is filled
+    in later."""
     book, version = pair
     cover = loaded.cover(version)
     low, high = written.low_ms, written.high_ms
@@ -136,10 +137,11 @@ def _dirty(pair: Pair, written: Range, loaded: Loaded, oldest_ms: int, forced: b
         # Perhaps older than all that was found, or where nothing was: the back-fill looks again.
         book.work = book.work.looking(low - LOOKBACK_MS, high + 1, live_ms=book.first_ms)
     oldest_ms = max(oldest_ms, book.lowest_live_ms)
-    if len(cover.ts):
+    heard = cover.start[cover.ts > book.promised_ms]
+    if len(heard):
         dirty = dirty_range(written, loaded.spans(version))
         low, high = dirty.low_ms, dirty.high_ms
-        first = max(int(cover.start.min()), oldest_ms)
+        first = max(int(heard.min()), oldest_ms, book.promised_ms)
         if book.first_ms is not None and first < book.first_ms - HOUR_MS:
             # Too much time in between to be computed at once: it is filled in by the hour.
             book.work = book.work.looking(first - 1, book.first_ms, live_ms=book.first_ms)

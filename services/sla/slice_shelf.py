@@ -18,6 +18,7 @@ from services.sla.slice_range import Range
 from services.sla.slice_source import Feed, Source
 from services.sla.slice_terms import (
     Exclusions,
+    Footing,
     dirty_by_configuration,
     footing,
     no_exclusions,
@@ -196,10 +197,9 @@ class Shelf:
             if book.first_ms is not None and book.work.found_ms is not None:
                 book.first_ms = min(book.first_ms, book.work.found_ms)
         elif work is None:
-            oldest = await self._oldest(book)
-            if oldest is not None and oldest < watermark_ms:
-                # What covers the first point may begin before it.
-                book.work = Work(reach_ms=oldest - LOOKBACK_MS, probed_ms=watermark_ms)
+            reach = await self._reach(book)
+            if reach is not None and reach < watermark_ms:
+                book.work = Work(reach_ms=reach, probed_ms=watermark_ms)
         return book
 
     async def _continue(self, book: Book, span: tuple[int, int, int], watermark_ms: int) -> None:
@@ -219,6 +219,19 @@ class Shelf:
         extents = [await self._source.extent(version) for version in book.versions]
         return min((one[0] for one in extents if one is not None), default=None)
 
+    async def _reach(self, book: Book) -> int | None:
+        """As far back as slices can have data, as what covers a point begins before it; None without any."""
+        oldest = await self._oldest(book)
+        return None if oldest is None else max(oldest - LOOKBACK_MS, book.promised_ms)
+
+    async def _promised_earlier(self, book: Book, before: Footing, now: Footing, work: Work) -> Work:
+        """A first version that begins earlier than before: its past is to be filled in."""
+        first = book.first_ms
+        if first is None or not before.terms or now.terms[0][0] >= before.terms[0][0]:
+            return work
+        reach = await self._reach(book)
+        return work if reach is None or reach >= first else work.looking(reach, first, live_ms=first)
+
     async def _compare(self, book: Book, watermark_ms: int) -> None:
         """Slices that other terms or other maintenance would make others are to be computed again."""
         now = footing(
@@ -232,6 +245,8 @@ class Shelf:
         if before is not None and not dirty and before.high_ms >= watermark_ms:
             return
         work = replace(book.work, footing=now)
+        if before is not None:
+            work = await self._promised_earlier(book, before, now, work)
         if book.first_ms is not None:
             low = book.first_ms if work.filled_ms is None else work.filled_ms
             past = [

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from services.common.auth import Principal, Role, enter_principal, leave_principal
 from services.common.clock import ManualClock
 from services.common.config_entries import Change, encode, subject_for
 from services.common.config_feed import Applied, ConfigFeed, delete_document, put_document
 from services.common.documents import Kind
 from services.common.log_memory import MemoryEngine
+from services.sla.errors import ObjectiveNotFound, ObjectiveNotInForce
+from services.sla.memory import MemorySliceStore
 from services.sla.objectives import Catalogue
+from services.sla.serve import Asked, SlaFigures
 from tests.unit.common.contract_texts import contract, load
 
 UP = '{{name: {0}, type: availability, target: "{1}", window: month}}'
@@ -176,3 +180,37 @@ async def test_deleting_one_version_lets_the_one_before_hold_on(configured: Conf
     await configured.read()
 
     assert ranges(configured, "gold/up") == [(ms("2025-12-31T23:00:00"), None, Fraction(999, 1000))]
+
+
+@pytest.mark.parametrize(
+    ("now", "held"),
+    [
+        ("2025-06-01T00:00:00", "it holds from 2026-01-01T00:00+01:00 (Europe/Berlin)"),
+        (
+            "2026-08-01T00:00:00",
+            "it holds from 2026-01-01T00:00+01:00 (Europe/Berlin)"
+            " until 2026-07-01T00:00+02:00 (Europe/Berlin)",
+        ),
+    ],
+    ids=["yet to begin", "ended"],
+)
+async def test_an_objective_that_is_not_in_force_says_when_it_is(
+    configured: Configured, now: str, held: str
+) -> None:
+    texts = [contract(UP.format("up", "99.9%")), contract(UP.format("up", "99.5%"), since="2026-03-15")]
+    if "until" in held:
+        texts.append(contract(UP.format("other", "99%"), since="2026-07-01"))
+    await configured.apply(*texts)
+    configured.at(now)
+    figures = SlaFigures(contracts=configured.catalogue, slices=MemorySliceStore(), clock=configured.clock)
+    token = enter_principal(Principal("acme", Role.READER, "t"))
+    try:
+        with pytest.raises(ObjectiveNotInForce) as caught:
+            await figures.uptime("acme", "gold/up", Asked())
+        with pytest.raises(ObjectiveNotFound):
+            await figures.uptime("acme", "gold/none", Asked())
+    finally:
+        leave_principal(token)
+
+    assert str(caught.value).endswith(held)
+    assert caught.value.reason == "OBJECTIVE_NOT_IN_FORCE"
