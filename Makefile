@@ -87,4 +87,4 @@ bench: setup ## Ratios against rivals and naive versions
 	$(BIN)/python -m tests.bench
 
 clean: ## Remove .venv, caches and demo data
-	rm -rf $(VENV) $(JS_CLIENT)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .threenines demo-data
+	rm -rf $(VENV) $(JS_CLIENT)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .threenines demo-data demo-report
