@@ -5,7 +5,8 @@ from local midnight of its date, in its own zone, until the next one does. Nothi
 the terms come to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from services.common.clock import Clock, SystemClock
 from services.common.config_feed import ConfigFeed
@@ -14,15 +15,22 @@ from services.common.documents_contract import ContractSpec
 from services.sla.model import NS_PER_MS, Contract, Objective
 from services.sla.objective_terms import contract_credits, contract_hours, contract_reports, objective_of
 
+_Made = tuple[int, int, int | None]
+"""What a contract is made of: the place of its document in the log, and when it holds."""
+
 
 class Catalogue:
-    """The contracts that are applied, in all versions, read from the configuration feed when asked."""
+    """The contracts that are applied, in all versions, read from the configuration feed when asked.
+
+    A question about one tenant costs what that tenant has, however many there are; so does a change.
+    """
 
     def __init__(self, feed: ConfigFeed, clock: Clock | None = None) -> None:
         self._feed = feed
         self._clock = SystemClock() if clock is None else clock
         self._seq = -1
-        self._versions: tuple[Contract, ...] = ()
+        self._made: dict[_Made, Contract] = {}
+        self._versions: dict[str, tuple[Contract, ...]] = {}
         self._timelines: dict[tuple[str, str], tuple[Objective, ...]] = {}
 
     def contracts(self, tenant: str | None = None) -> list[Contract]:
@@ -33,7 +41,9 @@ class Catalogue:
     def versions(self, tenant: str | None = None) -> list[Contract]:
         """Every version, in order of tenant, name and effective date; of one tenant when it is given."""
         self._read()
-        return [one for one in self._versions if tenant is None or one.tenant == tenant]
+        if tenant is not None:
+            return list(self._versions.get(tenant, ()))
+        return [one for each in self._versions.values() for one in each]
 
     def objectives(self, tenant: str | None = None) -> list[Objective]:
         """The objectives in force now; of one tenant when it is given."""
@@ -65,12 +75,34 @@ class Catalogue:
             return
         # Sequences move with every record of the stream, so this is asked often and done rarely.
         self._seq = self._feed.seq
-        self._versions = tuple(contracts_of(self._feed.specs(ContractSpec)))
+        made: dict[_Made, Contract] = {}
+        for version in versions_of(self._feed.specs(ContractSpec)):
+            key = (version.document.seq, version.from_ms, version.until_ms)
+            made[key] = self._made.get(key) or contract_of(version)
+        self._made = made
+        held = self._versions
+        self._versions = {
+            tenant: tuple(found) for tenant, found in groupby(made.values(), key=lambda one: one.tenant)
+        }
+        for tenant in held.keys() | self._versions.keys():
+            before, now = held.get(tenant, ()), self._versions.get(tenant, ())
+            if not _same(before, now):
+                self._keep_timelines(before, now)
+
+    def _keep_timelines(self, before: Sequence[Contract], now: Sequence[Contract]) -> None:
+        """Those of one tenant's objectives."""
+        for version in before:
+            for one in version.objectives:
+                self._timelines.pop((one.tenant, one.key), None)
         timelines: dict[tuple[str, str], list[Objective]] = {}
-        for version in self._versions:
+        for version in now:
             for one in version.objectives:
                 timelines.setdefault((one.tenant, one.key), []).append(one)
-        self._timelines = {key: tuple(found) for key, found in timelines.items()}
+        self._timelines.update((key, tuple(found)) for key, found in timelines.items())
+
+
+def _same(before: Sequence[Contract], now: Sequence[Contract]) -> bool:
+    return len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True))
 
 
 def in_force(contract: Contract, at_ms: int) -> bool:
