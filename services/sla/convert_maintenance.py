@@ -29,6 +29,8 @@ def wish_from_proto(request: sla_service_pb2.CreateMaintenanceWindowRequest, ten
         zone=window.time_zone,
         window_id=request.maintenance_window_id,
         request_id=request.request_id,
+        reason=window.reason,
+        retroactive=window.retroactive,
     )
 
 
@@ -64,6 +66,9 @@ def maintenance_to_proto(view: WindowView) -> sla_pb2.MaintenanceWindow:
         notice_kept=view.notice_kept,
         state=sla_pb2.MaintenanceWindowState.ValueType(view.state),
         cancel_time=cancelled,
+        reason=window.reason,
+        retroactive=window.retroactive,
+        cancel_reason=window.cancel_reason,
     )
 
 

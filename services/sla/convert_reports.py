@@ -6,7 +6,7 @@ from services.sla.convert_requests import page_from_proto, window_from_proto
 from services.sla.convert_values import money_to_proto, ratio_to_proto, timestamp
 from services.sla.credits.model import Credit, CreditState
 from services.sla.errors import BadName, BadReportRequest
-from services.sla.model import Verdict
+from services.sla.model import ObjectiveKind, Verdict
 from services.sla.names import contract_name, parse_contract, parse_parent, report_name
 from services.sla.paging import Page, PageRequest
 from services.sla.reports.canonical import read_report
@@ -159,6 +159,7 @@ def _add_details(out: sla_pb2.SlaReport, report: ReportInput) -> None:
             end_time=timestamp(row.end_ms),
             creator=row.announced_by,
             notice_kept=True,
+            reason=row.reason,
         )
         windows.setdefault(f"{row.window} {row.start_ms}", window)
     out.maintenance_windows.extend(windows.values())
@@ -170,6 +171,8 @@ def _objective(name: str, one: ObjectiveReport, window: sla_pb2.ResolvedWindow) 
     out = sla_pb2.ObjectiveStatus(objective=sla_pb2.Objective(name=name), verdict=_verdict(one.verdict))
     if one.latency is not None:
         out.latency.CopyFrom(_latency(name, one, one.latency, window))
+    elif one.kind == ObjectiveKind.INCIDENT_RESOLUTION.value:
+        out.incident_resolution.CopyFrom(_resolution(name, one, window))
     else:
         out.uptime.CopyFrom(_uptime(name, one, window))
     return out
@@ -194,6 +197,28 @@ def _uptime(name: str, one: ObjectiveReport, window: sla_pb2.ResolvedWindow) -> 
         target=ratio_to_proto(one.target),
         verdict=_verdict(one.verdict),
     )
+
+
+def _resolution(
+    name: str, one: ObjectiveReport, window: sla_pb2.ResolvedWindow
+) -> sla_pb2.IncidentResolution:
+    running = [row for row in one.incidents if row.stopped_ms is None]
+    overdue = sum(row.in_time is False for row in running)
+    out = sla_pb2.IncidentResolution(
+        objective=name,
+        window=window,
+        in_time_count=one.good,
+        late_count=one.total - one.good - overdue,
+        running_count=len(running),
+        overdue_count=overdue,
+        share=ratio_to_proto(one.share),
+        worst_case_share=ratio_to_proto(_share(one.good, len(one.incidents))),
+        verdict=_verdict(one.verdict),
+    )
+    out.longest.FromNanoseconds(max((row.elapsed_ns for row in one.incidents), default=0))
+    if one.incidents and one.incidents[0].limit_ns is not None:
+        out.limit.FromNanoseconds(one.incidents[0].limit_ns)
+    return out
 
 
 def _latency(

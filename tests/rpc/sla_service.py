@@ -125,6 +125,7 @@ class Service:
     table: TokenTable
     records: list[TokenRecord]
     down: list[str]
+    address: str
 
     def signed(self, caller: str) -> tuple[tuple[str, str], ...]:
         return (("authorization", f"Bearer {self.tokens[caller]}"),)
@@ -213,10 +214,13 @@ async def running(*contracts: Contract) -> AsyncIterator[Service]:
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server)
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{bound_port(server)}") as channel:
+        address = f"127.0.0.1:{bound_port(server)}"
+        async with grpc.aio.insecure_channel(address) as channel:
             stub = sla_service_pb2_grpc.SlaServiceStub(channel)
             texts = {name: token.text for name, token in minted.items()}
-            yield Service(stub, channel, store, known, metrics, changes, clock, texts, table, records, down)
+            yield Service(
+                stub, channel, store, known, metrics, changes, clock, texts, table, records, down, address
+            )
     finally:
         await server.stop(None)
         await feed.stop()

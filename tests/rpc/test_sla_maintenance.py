@@ -157,6 +157,23 @@ async def test_an_announced_window_excludes_and_is_listed(service: Service) -> N
     assert (found.start_ms, found.end_ms, found.counted) == (SUNDAY, SUNDAY + 2 * H, True)
 
 
+async def test_why_and_whether_it_is_about_the_past_is_kept_and_told(service: Service) -> None:
+    """The contract asks for 72 hours, so what is said afterwards does not count, marked or not."""
+    service.clock.advance((SUNDAY - NOW + H) / 1000)
+    request = asked(maintenance_window_id="disks")
+    request.maintenance_window.reason = "The old disks were full"
+    request.maintenance_window.retroactive = True
+
+    made = await service.call("CreateMaintenanceWindow", request)
+
+    assert (made.reason, made.retroactive, made.notice_kept) == ("The old disks were full", True, False)
+    (window,) = service.book.windows("acme")
+    (found,) = exclusions([window], "gold/requests", notice_ms=72 * H, low_ms=NOW, high_ms=SUNDAY + DAY)
+    assert not found.counted
+    (without,) = exclusions([window], "gold/requests", notice_ms=0, low_ms=NOW, high_ms=SUNDAY + DAY)
+    assert without.counted
+
+
 async def test_late_notice_is_told_at_once(service: Service) -> None:
     service.clock.advance((SUNDAY - NOW - 72 * H + 1) / 1000)
     assert not (await service.create()).notice_kept
@@ -189,6 +206,7 @@ async def test_a_cancellation_ends_it_now_and_twice_is_once(service: Service) ->
     assert cancelled.state == sla_pb2.MAINTENANCE_WINDOW_STATE_CANCELLED
     assert cancelled.cancel_time.ToMilliseconds() == SUNDAY + H
     assert cancelled.create_time.ToMilliseconds() == NOW
+    assert (cancelled.reason, cancelled.cancel_reason) == ("", "done early")
     assert again == cancelled
     found = exclusions(
         service.book.windows("acme"), "gold/requests", notice_ms=72 * H, low_ms=NOW, high_ms=NOW + 30 * DAY

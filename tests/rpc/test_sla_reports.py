@@ -44,6 +44,7 @@ class Service:
     stub: sla_service_pb2_grpc.SlaServiceStub
     tokens: dict[str, str]
     office: Office
+    address: str
 
     async def call(self, method: str, request: object, caller: str = "operator") -> object:
         metadata = (("authorization", f"Bearer {self.tokens[caller]}"),)
@@ -117,9 +118,10 @@ async def service() -> AsyncIterator[Service]:
         sla_service_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server)
         await server.start()
         try:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{bound_port(server)}") as channel:
+            address = f"127.0.0.1:{bound_port(server)}"
+            async with grpc.aio.insecure_channel(address) as channel:
                 stub = sla_service_pb2_grpc.SlaServiceStub(channel)
-                yield Service(stub, {name: one.text for name, one in minted.items()}, running)
+                yield Service(stub, {name: one.text for name, one in minted.items()}, running, address)
         finally:
             await server.stop(None)
 
@@ -137,6 +139,10 @@ async def test_a_report_is_made_and_read_in_every_format(service: Service) -> No
     )
     assert made.objectives
     assert made.credits
+    (incidents,) = [one.incident_resolution for one in made.objectives if one.HasField("incident_resolution")]
+    assert (incidents.in_time_count, incidents.late_count, incidents.running_count) == (1, 1, 1)
+    assert (incidents.worst_case_share.numerator, incidents.worst_case_share.denominator) == (1, 3)
+    assert (incidents.limit.seconds, incidents.longest.seconds) == (4 * 3600, 5 * 3600)
     for format_, start in FORMATS.items():
         request = sla_service_pb2.GetSlaReportContentRequest(name=NAME, format=format_)
         document = await service.call("GetSlaReportContent", request, "auditor")

@@ -40,12 +40,18 @@ def create(
     rule: Annotated[str, typer.Option(help="RFC 5545 rule, such as FREQ=WEEKLY;BYDAY=SU.")] = "",
     objective: Annotated[list[str] | None, typer.Option(help="contract/objective; none means all.")] = None,
     window_id: Annotated[str, typer.Option("--id", help="Its id; default: chosen by the server.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; reports say it.")] = "",
+    retroactive: Annotated[
+        bool, typer.Option("--retroactive", help="It has begun; counts only where no notice is asked for.")
+    ] = False,
     data_dir: options.DataDirOption = options.DEFAULT_DATA_DIR,
     output: options.OutputOption = render.Output.TABLE,
 ) -> None:
     """Announce maintenance, and show when it happens next and whether its notice is early enough."""
     start_ms, end_ms = times_of(start, length, zone)
-    window = sla_pb2.MaintenanceWindow(title=title, recurrence_rule=rule, time_zone=zone)
+    window = sla_pb2.MaintenanceWindow(
+        title=title, recurrence_rule=rule, time_zone=zone, reason=reason, retroactive=retroactive
+    )
     window.objectives.extend(f"tenants/{tenant}/objectives/{key}" for key in objective or [])
     window.start_time.FromMilliseconds(start_ms)
     window.end_time.FromMilliseconds(end_ms)

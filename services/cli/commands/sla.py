@@ -7,7 +7,7 @@ import typer
 from google.protobuf import duration_pb2
 
 from services.cli import options, render
-from services.cli.commands import sla_figures, sla_outcomes, sla_reports
+from services.cli.commands import maintenance, sla_figures, sla_outcomes, sla_reports
 from services.cli.connection import Connection
 from services.cli.failures import EXIT_OUTSIDE_PROMISE, told_to_people
 from services.common.documents_values import Duration
@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True)
 sla_figures.register(app)
 sla_outcomes.register(app)
 sla_reports.register(app)
+app.add_typer(maintenance.app, name="maintenance", help="Announced time that does not count.")
 
 _COLUMNS = (
     *("tenant", "objective", "target", ">measured", ">requests"),

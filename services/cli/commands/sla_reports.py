@@ -64,13 +64,19 @@ def report(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Exclusive; with --from.")] = None,
     contract: Annotated[str | None, typer.Option(help="Which, if there are several.")] = None,
-    chosen: Annotated[Format, typer.Option("--format", help="Of the file.")] = Format.HTML,
-    out: Annotated[Path | None, typer.Option(help="Where to write it; default: its own name, here.")] = None,
+    chosen: Annotated[
+        list[Format] | None, typer.Option("--format", help="Of the file; may be repeated. Default: html.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file, or a directory for files of their own names. Default: here."),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     data_dir: options.DataDirOption = options.DEFAULT_DATA_DIR,
     output: options.OutputOption = render.Output.TABLE,
 ) -> None:
     """Make a client's report, or get it if nothing has changed. Exit code 3 when a promise is missed."""
+    formats = _formats(chosen, out)
     with told_to_people(options.errors):
         connection = options.connection(data_dir)
         with connection.channel("sla") as channel:
@@ -78,15 +84,14 @@ def report(
             found = _contract(stub, connection.metadata, tenant, contract)
             request = request_of(found, month=month, quarter=quarter, start=start, end=end)
             made = _made(stub, connection.metadata, request)
-            document = _document(stub, connection.metadata, made, chosen)
-        file = Path(document.file_name) if out is None else out
-        file.write_bytes(document.content)
+            documents = [_document(stub, connection.metadata, made, one) for one in formats]
+        files = _written(documents, out)
     if output is render.Output.JSON:
         render.print_messages(options.console, {"sla_report": made})
     else:
-        _print_made(made, file)
+        _print_made(made, files)
     if open_:
-        webbrowser.open(file.resolve().as_uri())
+        _show(files[0])
     if made.verdict == sla_pb2.VERDICT_FAIL:
         raise typer.Exit(EXIT_OUTSIDE_PROMISE)
 
@@ -237,14 +242,52 @@ def _document(
     return stub.GetSlaReportContent(request, metadata=metadata, timeout=options.RPC_TIMEOUT_S)
 
 
-def _print_made(made: sla_pb2.SlaReport, file: Path) -> None:
+def _formats(chosen: Sequence[Format] | None, out: Path | None) -> list[Format]:
+    formats = list(dict.fromkeys(chosen or [Format.HTML]))
+    if out is not None and len(formats) > 1 and not out.is_dir():
+        raise typer.BadParameter("must be a directory for several formats", param_hint="--out")
+    return formats
+
+
+def _written(
+    documents: Sequence[sla_service_pb2.GetSlaReportContentResponse], out: Path | None
+) -> list[Path]:
+    """The files, written.
+
+    Raises:
+        FailedPrecondition: one cannot be written.
+    """
+    files = []
+    for document in documents:
+        file = Path(document.file_name)
+        if out is not None:
+            file = out / file if out.is_dir() else out
+        try:
+            file.write_bytes(document.content)
+        except OSError as err:
+            raise FailedPrecondition(
+                f"{file} cannot be written: {err.strerror}",
+                reason="FILE_NOT_WRITTEN",
+                next_step="name another place with --out",
+            ) from err
+        files.append(file)
+    return files
+
+
+def _show(file: Path) -> None:
+    if not webbrowser.open(file.resolve().as_uri()):
+        options.errors.print(f"There is no browser here; open {file} yourself.", soft_wrap=True)
+
+
+def _print_made(made: sla_pb2.SlaReport, files: Sequence[Path]) -> None:
     rows = [_row(made)]
     columns = ("report", "contract", "period", ">revision", "state", "issued", "verdict")
     options.console.print(render.table(None, columns, rows))
     if made.window.provisional or not made.window.watermark_time.ToMilliseconds():
         options.console.print("Not all of its data is final yet.", style="dim")
     options.console.print(f"SHA-256 {made.content_sha256}", style="dim", highlight=False)
-    options.console.print(f"Written to {file}", highlight=False, soft_wrap=True)
+    for file in files:
+        options.console.print(f"Written to {file}", highlight=False, soft_wrap=True)
 
 
 def _row(one: sla_pb2.SlaReport) -> Sequence[str]:

@@ -22,7 +22,10 @@ _PROTO = {"start": "start_time", "end": "end_time", "rule": "recurrence_rule", "
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A window to announce; objectives are keys `<contract>/<objective>`, zone "" the contracts' own."""
+    """A window to announce; objectives are keys `<contract>/<objective>`, zone "" the contracts' own.
+
+    reason: why, for reports. retroactive: it may exclude time before it is announced.
+    """
 
     title: str
     objectives: tuple[str, ...]
@@ -32,6 +35,8 @@ class Wish:
     zone: str = ""
     window_id: str = ""
     request_id: str = ""
+    reason: str = ""
+    retroactive: bool = False
 
 
 def spec_of(wish: Wish, objectives: Sequence[Objective], *, creator: str) -> MaintenanceWindowSpec:
@@ -52,6 +57,8 @@ def spec_of(wish: Wish, objectives: Sequence[Objective], *, creator: str) -> Mai
         "end": _moment(wish.end_ms),
         "rule": wish.rule,
         "zone": min(zones),
+        "reason": wish.reason,
+        "retroactive": wish.retroactive,
         "record": {"request_id": wish.request_id, "creator": creator},
     }
     spec = None

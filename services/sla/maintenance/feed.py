@@ -78,7 +78,8 @@ def window_of(document: Document) -> MaintenanceWindow:
         announced_ms=time_ms if record.announced_ms is None else record.announced_ms,
         creator=record.creator or document.actor,
         cancelled_ms=time_ms if record.cancelled else None,
-        reason=record.cancel_reason or spec.reason,
+        reason=spec.reason,
+        cancel_reason=record.cancel_reason,
         retroactive=spec.retroactive,
         seq=document.seq,
     )

@@ -29,6 +29,7 @@ class MaintenanceWindow:
     rule: RFC 5545 RRULE, "" for once. zone: IANA zone in which it repeats.
     announced_ms: when it was announced, by the configuration log.
     cancelled_ms: when it was cancelled; what had happened by then stays excluded.
+    reason: why it is needed; cancel_reason: why it was cancelled.
     retroactive: an operator says that it may exclude time before its announcement; counts only where
         the contract asks for no notice.
     """
@@ -45,6 +46,7 @@ class MaintenanceWindow:
     creator: str = ""
     cancelled_ms: int | None = None
     reason: str = ""
+    cancel_reason: str = ""
     retroactive: bool = False
     seq: int = 0
     """Place of the document in the configuration log; orders lists and names the version."""

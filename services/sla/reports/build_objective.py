@@ -335,7 +335,7 @@ def _exclusion(one: Exclusion, parts: ObjectiveParts) -> ExclusionRow:
         why_not=one.why_not,
         announced_ms=None if window is None else window.announced_ms,
         announced_by="" if window is None else window.creator,
-        reason="" if window is None else window.reason,
+        reason="" if window is None else window.cancel_reason or window.reason,
     )
 
 

@@ -2563,6 +2563,9 @@ class MaintenanceWindow(_message.Message):
     NOTICE_KEPT_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CANCEL_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RETROACTIVE_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name `tenants/{tenant}/maintenanceWindows/{window}`. Output only."""
     title: _builtins.str
@@ -2577,6 +2580,12 @@ class MaintenanceWindow(_message.Message):
     """Whether it was announced early enough to exclude time by the contract. Output only."""
     state: Global___MaintenanceWindowState.ValueType
     """Where it is in its life. Output only."""
+    reason: _builtins.str
+    """Why it is needed; at most 500 characters. Reports say it."""
+    retroactive: _builtins.bool
+    """It may exclude time before its announcement. That counts only under contracts that ask for no notice."""
+    cancel_reason: _builtins.str
+    """Why it was cancelled; empty otherwise. Output only."""
     @_builtins.property
     def objectives(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Objectives that it excludes; empty means all of the tenant."""
@@ -2612,10 +2621,13 @@ class MaintenanceWindow(_message.Message):
         notice_kept: _builtins.bool = ...,
         state: Global___MaintenanceWindowState.ValueType = ...,
         cancel_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        retroactive: _builtins.bool = ...,
+        cancel_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "create_time", b"create_time", "creator", b"creator", "end_time", b"end_time", "name", b"name", "notice_kept", b"notice_kept", "objectives", b"objectives", "recurrence_rule", b"recurrence_rule", "start_time", b"start_time", "state", b"state", "time_zone", b"time_zone", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "cancel_time", b"cancel_time", "create_time", b"create_time", "creator", b"creator", "end_time", b"end_time", "name", b"name", "notice_kept", b"notice_kept", "objectives", b"objectives", "reason", b"reason", "recurrence_rule", b"recurrence_rule", "retroactive", b"retroactive", "start_time", b"start_time", "state", b"state", "time_zone", b"time_zone", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
