@@ -23,7 +23,7 @@ from services.common.documents_contract_methods import (
     RequestRatioMethod,
     UptimeMethod,
 )
-from services.common.documents_contract_objectives import LatencyReading, ObjectiveSpec
+from services.common.documents_contract_objectives import LatencyReading, ObjectiveSpec, OverlapRule
 from services.common.documents_model import Document
 from services.common.documents_values import WindowLength
 from services.common.openslo_numbers import Number as _Number
@@ -250,6 +250,8 @@ def _metric_source(
     one: AvailabilityObjective | LatencyObjective, outcome: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     spec: dict[str, Any] = {"metric": one.metric, **({"match": dict(one.match)} if one.match else {})}
+    if one.overlap is not OverlapRule.COUNT:
+        spec["overlap"] = one.overlap.value
     return {"metricSource": {"type": SOURCE_TYPE, "spec": {**spec, **(outcome or {})}}}
 
 

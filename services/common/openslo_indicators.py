@@ -35,8 +35,8 @@ def _ratio(metric: Mapping[str, Any], place: str) -> tuple[_Problems, dict[str, 
     problems, bad = _source(metric["bad"], f"{place}.bad")
     more, total = _source(metric.get("total"), f"{place}.total")
     problems += more
-    if not problems and any(bad.get(name) != total.get(name) for name in ("metric", "match")):
-        problems.append((f"{place}.total", "must have the metric and match of bad"))
+    if not problems and any(bad.get(name) != total.get(name) for name in ("metric", "match", "overlap")):
+        problems.append((f"{place}.total", "must have the metric, match and overlap of bad"))
     outcome = {name: bad.pop(name) for name in ("attribute", "at_least") if name in bad}
     out.update(bad)
     if outcome:

@@ -26,6 +26,8 @@ EXPRESSIBLE = [
     " signal: {type: probe, metric: m, up_at_least: 50%}}",
     '{name: g, type: latency, target: 2s, quantile: "0.95", window: 4w}',
     '{name: h, type: latency, target: 250ms, quantile: "0.999", window: 12h, match: {a: b}}',
+    '{name: i, type: availability, target: "99%", window: day, overlap: drop}',
+    '{name: j, type: latency, target: 2s, quantile: "0.95", window: 4w, overlap: drop}',
 ]
 INEXPRESSIBLE = [
     ("{name: x, type: availability, target: 100%, window: month}", "objectives[1].target"),
