@@ -11,7 +11,7 @@ KINDS = frozenset(
     {"SLO", "SLI", "AlertPolicy", "AlertCondition", "AlertNotificationTarget", "DataSource", "Service"}
 )
 SOURCE_TYPE = "threenines"
-"""Type of a metricSource whose spec is ours: metric, match, overlap, attribute, at_least, quantile, reading."""
+"""Type of a metricSource whose spec is ours: metric, match, overlap, attribute, at_least, quantile."""
 
 TENANT = "threenines/tenant"
 CONTRACT = "threenines/contract"
