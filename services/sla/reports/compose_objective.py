@@ -75,9 +75,7 @@ def objective_section(objective: ObjectiveReport, period: Period, *, place: int)
     if objective.downtimes:
         blocks.append(downtimes_table(objective.downtimes, period))
     elif objective.kind != "incident_resolution":
-        known = objective.times.covered_ns > 0
-        told = "No down intervals in the time that has data." if known else "No time of the period has data."
-        blocks.append(Text(told, "muted"))
+        blocks.append(Text(_never_down(objective), "muted"))
     if objective.incidents:
         blocks.append(incidents_table(objective.incidents, period))
     elif objective.kind == "incident_resolution":
@@ -145,7 +143,8 @@ def figures_of(objective: ObjectiveReport) -> Figures:
     if objective.kind != "incident_resolution":
         known = objective.times.covered_ns > 0
         down = duration_text(objective.times.down_ns) if known else NONE
-        shown.append(Figure("Down", down, _excluded(objective)))
+        name = "Any part down" if objective.kind == "composite" else "Down"
+        shown.append(Figure(name, down, _excluded(objective)))
     shown.append(_left(objective))
     if objective.unit:
         bad = count_text(objective.total - objective.good)
@@ -154,6 +153,14 @@ def figures_of(objective: ObjectiveReport) -> Figures:
     if objective.kind != "incident_resolution":
         shown.append(coverage)
     return Figures(tuple(shown))
+
+
+def _never_down(objective: ObjectiveReport) -> str:
+    if not objective.times.covered_ns:
+        return "No time of the period has data."
+    if objective.kind == "composite" and objective.times.down_ns:
+        return "Each part counts by its weight: the whole has no down intervals of its own."
+    return "No down intervals in the time that has data."
 
 
 def _excluded(objective: ObjectiveReport) -> str:
@@ -166,6 +173,8 @@ def _excluded(objective: ObjectiveReport) -> str:
 
 def _left(objective: ObjectiveReport) -> Figure:
     budget = objective.budget
+    if budget.any_failure_breaches:
+        return Figure("Budget left", budget_text(objective), "any failure breaches")
     notes = []
     if budget.remaining_ns is not None and budget.allowed_ns is not None:
         notes.append(f"{minutes_text(budget.remaining_ns)} of {minutes_text(budget.allowed_ns)}")
@@ -173,8 +182,6 @@ def _left(objective: ObjectiveReport) -> Figure:
         notes.append(f"{minutes_text(budget.period_allowed_ns)} in the whole period")
     if budget.remaining is not None and budget.allowed is not None:
         notes.append(f"{count_text(budget.remaining)} of {count_text(budget.allowed)} {objective.unit}")
-    if budget.any_failure_breaches:
-        notes.insert(0, "any failure breaches")
     overdrawn = budget.remaining_share is not None and budget.remaining_share < 0
     return Figure("Budget left", budget_text(objective), "; ".join(notes), "bad" if overdrawn else "")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.sla.credits.model import Credit, CreditState
 from services.sla.reports.document import Block, Cell, Column, Facts, Steps, Table, Text, Title
-from services.sla.reports.model import DownRow, ExclusionRow, IncidentRow, ObjectiveReport, Period
+from services.sla.reports.model import DayRow, DownRow, ExclusionRow, IncidentRow, ObjectiveReport, Period
 from services.sla.reports.wording import (
     NONE,
     count_text,
@@ -136,12 +136,19 @@ def days_table(objective: ObjectiveReport) -> Table:
                 Cell(duration_text(row.times.no_data_ns) if row.times.no_data_ns else NONE),
                 Cell(count_text(row.good)),
                 Cell(count_text(row.total)),
-                verdict_cell(row.verdict),
+                _day_verdict(row),
             )
             for row in objective.days
         ),
         folded=True,
     )
+
+
+def _day_verdict(row: DayRow) -> Cell:
+    """A day before the first data was in no figure, so it is not without data either."""
+    times = row.times
+    begun = times.covered_ns + times.no_data_ns + times.excluded_ns
+    return verdict_cell(row.verdict) if begun or not times.not_started_ns else Cell("not begun", "muted")
 
 
 def credit_blocks(credit: Credit, period: Period) -> tuple[Block, ...]:

@@ -22,6 +22,7 @@ from services.sla.reports.wording import (
 
 GOOD, FINE, BAD, UNSURE = "#0b5a8f", "#8cbfe0", "#c8501e", "#e2a72e"
 MISSING, MISSING_INK, EXCLUDED, EXCLUDED_INK = "#eceff2", "#7b8794", "#cfbfe9", "#53368f"
+EMPTY = "#ffffff"
 GRID, INK, QUIET = "#d5dbe1", "#3d4852", "#5b6772"
 WIDTH = 720.0
 LEFT, RIGHT = 62.0, 12.0
@@ -33,6 +34,7 @@ DAY_LEGEND = (
     (UNSURE, "plain", "not decidable"),
     (EXCLUDED, "dotted", "maintenance, excluded"),
     (MISSING, "hatched", "no data"),
+    (EMPTY, "plain", "not begun"),
 )
 _STRIP, _CHART, _TOP = 30.0, 74.0, 4.0
 _SMALLEST, _VERDICT = 5.0, 0.4
@@ -161,12 +163,11 @@ def _dates(period: Period) -> list[date]:
 
 def _cell(row: DayRow | None, day: date, x: float, y: float, *, width: float, height: float) -> list[Shape]:
     if row is None:
-        note = f"{day}: not reported"
-        if width < _OUTLINED:
-            return [Box(x, y, width, height, _PALE, note=note)]
-        return [Box(x, y, width, height, "#ffffff", stroke=GRID, note=note)]
+        return _blank(f"{day}: not reported", x, y, width, height)
     times = row.times
     whole = times.covered_ns + times.no_data_ns + times.excluded_ns + times.not_started_ns
+    if whole and whole == times.not_started_ns:
+        return _blank(f"{row.date}: before the first data", x, y, width, height)
     note = f"{row.date}: {displayed_text(row.displayed)}, {duration_text(times.down_ns)} down"
     if times.excluded_ns:
         note += f", {duration_text(times.excluded_ns)} excluded"
@@ -180,12 +181,19 @@ def _cell(row: DayRow | None, day: date, x: float, y: float, *, width: float, he
     out = min(room, _part(times.excluded_ns, whole, height))
     if out:
         shapes.append(Box(x, y, width, out, EXCLUDED, Pattern.DOTTED, EXCLUDED_INK, note=note))
-    gone = min(room - out, _part(times.no_data_ns + times.not_started_ns, whole, height))
+    gone = min(room - out, _part(times.no_data_ns, whole, height))
+    below = y + height - gone
     if gone > 0:
-        shapes.append(
-            Box(x, y + height - gone, width, gone, MISSING, Pattern.HATCHED, MISSING_INK, note=note)
-        )
-    return shapes
+        shapes.append(Box(x, below, width, gone, MISSING, Pattern.HATCHED, MISSING_INK, note=note))
+    early = min(room - out - gone, _part(times.not_started_ns, whole, height))
+    return [*shapes, *_blank(note, x, below - early, width, early)] if early > 0 else shapes
+
+
+def _blank(note: str, x: float, y: float, width: float, height: float) -> list[Shape]:
+    """Time that is to come, or before there was anything to report."""
+    if width < _OUTLINED:
+        return [Box(x, y, width, height, _PALE, note=note)]
+    return [Box(x, y, width, height, EMPTY, stroke=GRID, note=note)]
 
 
 def _part(ns: int, whole: int, height: float) -> float:

@@ -10,6 +10,7 @@ import pytest
 from services.sla.reports.model import Bucket, BurnPoint, LatencyReport
 from services.sla.reports.plots import (
     BAD,
+    EMPTY,
     EXCLUDED,
     GOOD,
     LEFT,
@@ -184,3 +185,28 @@ def test_svg_is_well_formed_and_escaped():
 
     assert root.attrib["role"] == "img"
     assert root[0].text == '<b>&": day by day'
+
+
+def test_time_before_the_first_data_is_blank_and_not_missing():
+    one = availability()
+    good = next(row for row in one.days if row.verdict == "PASS")
+    whole = DAY_MS * 10**6
+    before = dataclasses.replace(
+        good,
+        verdict="NO_DATA",
+        times=Times(0, 0, 0, 0, 0, whole),
+    )
+    half = dataclasses.replace(
+        good,
+        date="2026-10-20",
+        times=Times(whole // 2, 0, 0, 0, 0, whole // 2),
+    )
+
+    scene = days_scene(dataclasses.replace(one, days=(before, half)), period())
+
+    notes = [box.note for box in boxes(scene, EMPTY) if "not reported" not in box.note]
+    assert notes == [f"{before.date}: before the first data", notes[1]]
+    assert notes[1].startswith("2026-10-20: ")
+    assert not boxes(scene, MISSING)
+    (early,) = [box for box in boxes(scene, EMPTY) if box.note == notes[1]]
+    assert early.height == pytest.approx(15)
