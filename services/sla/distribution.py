@@ -5,6 +5,8 @@ exponential and explicit ones meet, the bounds that no populated exponential buc
 told apart then shows as wide bounds of the quantile, never as a wrong one.
 """
 
+import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,7 +22,10 @@ WIDEST = 320
 
 @dataclass(frozen=True, slots=True)
 class QuantileBounds:
-    """The nearest-rank quantile in seconds: an estimate, and what it surely lies between."""
+    """The nearest-rank quantile in seconds: an estimate, and what it surely lies between.
+
+    All three are finite. saturated: nothing bounds it from above; all three are then the lower bound.
+    """
 
     estimate: float
     lower: float
@@ -121,6 +126,10 @@ def quantile_of(distribution: Distribution, q: Fraction) -> QuantileBounds | Non
         estimate, lower, upper = quantile.exponential_quantile(
             distribution.scale, distribution.offset, distribution.zero_count, counts, rank
         )
+        if math.isinf(upper):
+            # Only a value that no clock measures lies there, and no answer holds an infinity.
+            lower = min(lower, sys.float_info.max)
+            return QuantileBounds(lower, lower, lower, saturated=True)
         return QuantileBounds(estimate, lower, upper, saturated=False)
     return QuantileBounds(
         *quantile.explicit_quantile(np.array(distribution.bounds, np.float64), counts, rank)

@@ -15,6 +15,9 @@ from services.sla.kernels import explicit, exponential, increase
 from services.sla.model import NS_PER_MS, Floats, Ints, Objective, ObjectiveKind, PointKind, Rows, Series
 from services.sla.slice_coverage import Reports
 
+MOST_COUNT = 2**53
+"""Points that count more than this are broken: sums of a few of them would not fit into 63 bits."""
+
 _STATUS_ABSENT_IS_BAD = "error.type"
 _SECONDS = {
     "": Fraction(1),
@@ -73,11 +76,13 @@ def in_order(rows: Rows) -> Rows:
     """Sorted by (series, start, time), each of them once, told apart by the nanosecond where that is kept.
 
     Of points that differ in their values the one with the highest count is kept: which of them came first
-    must not matter.
+    must not matter. Points of an impossible count are as if they had never come.
     """
     columns = (rows.series, rows.start, rows.start_ns, rows.ts, rows.ts_ns)
     order = np.lexsort((-rows.count, *reversed(columns)))
     key = np.stack([one[order] for one in columns])
+    possible = ~impossible(rows)[order]
+    order, key = order[possible], key[:, possible]
     fresh = np.ones(len(order), np.bool_)
     fresh[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
     chosen = order[fresh]
@@ -102,6 +107,11 @@ def in_order(rows: Rows) -> Rows:
         bounds=bounds.astype(np.float64),
         bounds_at=bounds_at,
     )
+
+
+def impossible(rows: Rows) -> NDArray[np.bool_]:
+    """Rows whose count no process can have reached."""
+    return (rows.count < 0) | (rows.count > MOST_COUNT)
 
 
 def increments_of(rows: Rows, series: Mapping[int, Series], reports: Reports) -> Increments:

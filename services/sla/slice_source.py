@@ -11,12 +11,20 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from services.common.telemetry import Counters
-from services.sla.model import Ints, Objective, ObjectiveKind, PointKind, Series, Slice
+from services.sla.model import Ints, Objective, ObjectiveKind, PointKind, Rows, Series, Slice
 from services.sla.ports import PointReader
 from services.sla.slice_compute import Grid, compute
 from services.sla.slice_coverage import LOOKBACK_MS, Covered, covered, reports_of
 from services.sla.slice_overlap import Overlaps
-from services.sla.slice_rows import Increments, in_order, increments_of, matches, unit_problem
+from services.sla.slice_rows import (
+    MOST_COUNT,
+    Increments,
+    impossible,
+    in_order,
+    increments_of,
+    matches,
+    unit_problem,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -121,6 +129,7 @@ class RequestSource:
         self._reader = reader
         self._overlaps = Overlaps(counters)
         self._told: set[int] = set()
+        self._broken: set[int] = set()
         self._series: dict[tuple[str, str], dict[int, Series]] = {}
 
     def feed(self, objective: Objective) -> Feed:
@@ -142,6 +151,7 @@ class RequestSource:
         parts, reports = [], reports_of(exports, series)
         for kind in sorted({one.kind for one in series.values()} if rows else ()):
             found = await self._reader.rows(tenant, metric, PointKind(kind), low_ms=low_ms, high_ms=high_ms)
+            self._tell_impossible(tenant, metric, found)
             if len(found):
                 parts.append(await asyncio.to_thread(increments_of, in_order(found), series, reports))
         self._overlaps.seen(tenant, metric, parts)
@@ -164,6 +174,19 @@ class RequestSource:
                 _logger.warning(
                     "%s of %s leaves out series of %s: %s", name, tenant, objective.metric, problem
                 )
+
+    def _tell_impossible(self, tenant: str, metric: str, rows: Rows) -> None:
+        """Series that sent a count which cannot be, once each."""
+        for series in set(rows.series[impossible(rows)].tolist()) - self._broken:
+            self._broken.add(series)
+            shown = series % (1 << 64)
+            _logger.warning(
+                "a point of series %016x of %s %s counts more than %d and is left out",
+                shown,
+                tenant,
+                metric,
+                MOST_COUNT,
+            )
 
     async def _known_series(self, tenant: str, metric: str, needed: set[int]) -> Mapping[int, Series]:
         known = self._series.setdefault((tenant, metric), {})

@@ -103,7 +103,12 @@ def period_around(period: Period, inside_ms: int, zone: str) -> tuple[int, int]:
     tz = ZoneInfo(zone)
     local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=inside_ms)).astimezone(tz)
     first = _first_day(period, datetime(local.year, local.month, local.day, tzinfo=UTC))
-    return _midnight_ms(first, tz), _midnight_ms(_next(period, first), tz)
+    start, end = _midnight_ms(first, tz), _midnight_ms(_next(period, first), tz)
+    while inside_ms >= end:
+        # Midnight came twice: clocks went back over it, and the new day had begun.
+        first = _next(period, first)
+        start, end = end, _midnight_ms(_next(period, first), tz)
+    return start, end
 
 
 def _first_day(period: Period, day: datetime) -> datetime:
@@ -129,7 +134,7 @@ def _next(period: Period, first: datetime) -> datetime:
 
 
 def _midnight_ms(day: datetime, zone: ZoneInfo) -> int:
-    """Local midnight; where the clock skips it, the first instant of the day."""
+    """Local midnight, the first of two; where the clock skips it, the first instant of the day."""
     local = datetime(day.year, day.month, day.day, tzinfo=zone)
     delta = local.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * _MS

@@ -32,7 +32,7 @@ def exponential_quantile(
     """(estimate, lower, upper) of the sample of `rank`, 1 <= rank <= zero_count + sum(counts).
 
     The estimate 2LU/(L+U) has the least relative error that a bucket allows: (base-1)/(base+1) at both
-    ends. Samples in the zero bucket are 0.
+    ends. Samples in the zero bucket are 0. `upper` is infinite where the bucket reaches beyond all doubles.
     """
     if rank <= zero_count:
         return 0.0, 0.0, 0.0
@@ -41,6 +41,9 @@ def exponential_quantile(
     high = lower_bound(offset + bucket + 1, scale)
     if np.isinf(high):
         return low, low, high
+    if low + high == 0.0:
+        # Narrower than the least double: all of it is next to zero.
+        return 0.0, low, high
     return 2.0 * low * (high / (low + high)), low, high
 
 

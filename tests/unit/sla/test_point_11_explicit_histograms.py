@@ -1,5 +1,6 @@
 """An explicit histogram bounds its p95; a threshold between bounds leaves the verdict open."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -50,6 +51,27 @@ def test_in_the_overflow_bucket_only_the_lower_bound_is_known() -> None:
     assert found.bounds.saturated
     assert found.bounds.lower == found.bounds.upper == 2.5
     assert found.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "lower", "verdict"),
+    [
+        (0, 1023, 2.0**1023, Verdict.FAIL),
+        (-10, 0, 1.0, Verdict.INDETERMINATE),
+        # Nothing that a collector accepts, but nothing that may come out as infinite either.
+        (0, 2000, sys.float_info.max, Verdict.FAIL),
+    ],
+)
+def test_exponential_buckets_beyond_all_doubles_have_a_lower_bound_only(
+    scale: int, offset: int, lower: float, verdict: Verdict
+) -> None:
+    part = Distribution(DistributionKind.EXPONENTIAL, (3,), scale=scale, offset=offset)
+
+    found = latency_of(LATENCY, columns([up(0, 0, 3, distribution=part)]), Window(0, S, S))
+
+    assert found.bounds.saturated
+    assert found.bounds.estimate == found.bounds.lower == found.bounds.upper == lower
+    assert found.verdict is verdict
 
 
 def test_overflow_below_the_threshold_proves_nothing() -> None:
