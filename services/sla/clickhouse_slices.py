@@ -1,7 +1,6 @@
 """`SliceStore` over ClickHouse: slices, hours and heads. The statements are in sql/; every value is bound."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -10,16 +9,14 @@ import numpy as np
 from services.common.clickhouse import Database
 from services.common.native import Block
 from services.common.native_columns import Arrays, CodedStrings
+from services.sla.clickhouse_extracts import ONE_THREAD, bare, read_extracts
 from services.sla.columns import columns_of, length_ns, revision_at
-from services.sla.model import NS_PER_MS, Head, Ints, Revision, SliceColumns
-from services.sla.read_columns import Columns, arrays, ints, sql, texts
+from services.sla.model import Head, Ints, Revision, SliceColumns
+from services.sla.ports import Extract
+from services.sla.read_columns import Columns, ints, sql, texts
 
 _FOREVER_MS = 4_102_444_800_000
-_HOUR_MS = 3_600_000
-_RANGES = "/* ranges of slice_start */"
 _NAMED = tuple[str, Revision]
-# A few thousand rows each, many at once: threads of one statement would only get in each other's way.
-_ONE_THREAD = " SETTINGS max_threads = 1"
 
 
 class ClickHouseSliceStore:
@@ -68,7 +65,8 @@ class ClickHouseSliceStore:
         distributions: bool = True,
     ) -> SliceColumns:
         """See `SliceStore.pieces`."""
-        return await self._read("sli_slices", tenant, objective, ranges, as_of_ms, distributions)
+        wanted = Extract(objective, pieces=tuple(ranges), distributions=distributions)
+        return (await self.extracts(tenant, [wanted], as_of_ms=as_of_ms))[0][1]
 
     async def hours(
         self,
@@ -81,20 +79,19 @@ class ClickHouseSliceStore:
         distributions: bool = True,
     ) -> SliceColumns:
         """See `SliceStore.hours`."""
-        low, high = -(-low_ms // _HOUR_MS) * _HOUR_MS, high_ms // _HOUR_MS * _HOUR_MS
-        return await self._read("sli_hours", tenant, objective, [(low, high)], as_of_ms, distributions)
+        wanted = Extract(objective, hours=(low_ms, high_ms), distributions=distributions)
+        return (await self.extracts(tenant, [wanted], as_of_ms=as_of_ms))[0][0]
+
+    async def extracts(
+        self, tenant: str, wanted: Sequence[Extract], *, as_of_ms: int | None = None
+    ) -> list[tuple[SliceColumns, SliceColumns]]:
+        """See `SliceStore.extracts`."""
+        return await read_extracts(self._database, tenant, wanted, as_of_ms)
 
     async def heads(self, tenants: Sequence[str]) -> dict[tuple[str, str], Head]:
         """See `SliceStore.heads`."""
-        found = await self._database.columns(_bare("heads") + _ONE_THREAD, {"tenants": list(tenants)})
-        if not found:
-            return {}
-        numbers = [ints(found[name]).tolist() for name in ("first", "end", "sealed", "known", "newest")]
-        names = (texts(found[name]) for name in ("tenant", "objective", "database"))
-        return {
-            (tenant.decode(), objective.decode()): Head(database.decode(), *row)
-            for tenant, objective, database, *row in zip(*names, *numbers, strict=True)
-        }
+        found = await self._database.columns(bare("heads") + ONE_THREAD, {"tenants": list(tenants)})
+        return _heads_of(found) if found else {}
 
     async def span(
         self, tenant: str, objective: str, *, as_of_ms: int | None = None
@@ -106,30 +103,6 @@ class ClickHouseSliceStore:
         )
         return (int(found[0][0]), int(found[0][1]), int(found[0][2])) if found else None
 
-    async def _read(
-        self,
-        table: str,
-        tenant: str,
-        objective: str,
-        ranges: Sequence[tuple[int, int]],
-        as_of_ms: int | None,
-        distributions: bool,
-    ) -> SliceColumns:
-        wanted = [(low, high) for low, high in ranges if low < high]
-        if not wanted:
-            return columns_of(())
-        where: dict[str, Any] = {
-            "table": table,
-            "tenant": tenant,
-            "objective": objective,
-            "as_of": _FOREVER_MS if as_of_ms is None else as_of_ms,
-        }
-        for k, (low, high) in enumerate(wanted):
-            where[f"low{k}"], where[f"high{k}"] = low, high
-        name = "slices" if distributions else "slice_counts"
-        found = await self._database.columns(_statement(name, len(wanted)), where)
-        return _slice_columns(found) if found else columns_of(())
-
 
 def _query_id(label: str, seq: int) -> str:
     """Unlike any other: another process may be storing the same record now, and ClickHouse refuses an id
@@ -137,20 +110,27 @@ def _query_id(label: str, seq: int) -> str:
     return f"{label}-{seq}-{uuid4().hex}"
 
 
-@cache
-def _statement(name: str, ranges: int) -> str:
-    parts = (
-        f"(slice_start >= fromUnixTimestamp64Milli({{low{k}:Int64}}, 'UTC')"
-        f" AND slice_start < fromUnixTimestamp64Milli({{high{k}:Int64}}, 'UTC'))"
-        for k in range(ranges)
+def _heads_of(found: Columns) -> dict[tuple[str, str], Head]:
+    """As the table merges its rows in its own time."""
+    numbers = [ints(found[name]).tolist() for name in ("first_ms", "end_ms", "sealed_ms", "known_ms", "seq")]
+    names = (texts(found[name]) for name in ("tenant", "objective", "database"))
+    heads: dict[tuple[str, str], Head] = {}
+    for tenant, objective, database, *row in zip(*names, *numbers, strict=True):
+        key, one = (tenant.decode(), objective.decode()), Head(database.decode(), *row)
+        other = heads.get(key)
+        heads[key] = one if other is None else _later(one, other)
+    return heads
+
+
+def _later(one: Head, other: Head) -> Head:
+    return Head(
+        one.database,
+        first_ms=min(one.first_ms, other.first_ms),
+        end_ms=max(one.end_ms, other.end_ms),
+        sealed_ms=max(one.sealed_ms, other.sealed_ms),
+        known_ms=max(one.known_ms, other.known_ms),
+        seq=max(one.seq, other.seq),
     )
-    return _bare(name).replace(_RANGES, " OR ".join(parts)) + _ONE_THREAD
-
-
-@cache
-def _bare(name: str) -> str:
-    """A statement without its comment: the driver reads every word of it, every time."""
-    return " ".join(line.strip() for line in sql(name).splitlines() if not line.startswith("--"))
 
 
 def _heads(tenant: str, slices: Sequence[_NAMED], seq: int) -> Block:
@@ -174,36 +154,6 @@ def _heads(tenant: str, slices: Sequence[_NAMED], seq: int) -> Block:
         .add("sealed_ms", "Int64", column(sealed))
         .add("known_ms", "Int64", column([max(one.known_at_ms for one in part) for part in parts]))
         .add("seq", "UInt64", np.full(len(names), seq, np.uint64))
-    )
-
-
-def _slice_columns(found: Columns) -> SliceColumns:
-    n = len(ints(found["revision"]))
-    none = np.zeros(n, np.int64)
-    at = bounds_at = np.zeros(n + 1, np.int64)
-    counts, bounds = none[:0], none[:0].astype(np.float64)
-    if "counts" in found:
-        at, counts = arrays(found["counts"])
-        bounds_at, bounds = arrays(found["bounds"])
-    durations = ("up_ns", "degraded_ns", "down_ns", "excluded_ns", "no_data_ns", "not_started_ns")
-    return SliceColumns(
-        start_ms=ints(found["start_ms"]),
-        length_ms=ints(found["length_ns"]) // NS_PER_MS,
-        good=ints(found["good"]),
-        total=ints(found["total"]),
-        durations=np.stack([ints(found[name]) for name in durations]),
-        kind=ints(found["distribution"]) if "distribution" in found else none,
-        scale=ints(found["scale"]) if "scale" in found else none,
-        offset=ints(found["first_bucket"]) if "first_bucket" in found else none,
-        zero_count=ints(found["zero_count"]) if "zero_count" in found else none,
-        at=at,
-        counts=counts.astype(np.int64),
-        bounds_at=bounds_at,
-        bounds=bounds.astype(np.float64),
-        sealed=ints(found["sealed"]).astype(np.bool_),
-        revision=ints(found["revision"]),
-        known_at_ms=ints(found["known_ms"]),
-        seq=ints(found["seq"]),
     )
 
 

@@ -96,13 +96,18 @@ def revision_at(columns: SliceColumns, k: int) -> Revision:
     )
 
 
-def _starts(lengths: list[int]) -> Ints:
-    return np.concatenate(([0], np.cumsum(np.array(lengths, np.int64)))).astype(np.int64)
+def _starts(lengths: list[int] | Ints) -> Ints:
+    return np.concatenate((np.zeros(1, np.int64), np.cumsum(np.asarray(lengths, np.int64))))
 
 
 def part_of(columns: SliceColumns, low_ms: int, high_ms: int) -> SliceColumns:
     """The slices with low <= start < high; views, nothing is copied."""
     low, high = (int(k) for k in np.searchsorted(columns.start_ms, (low_ms, high_ms)))
+    return between(columns, low, high)
+
+
+def between(columns: SliceColumns, low: int, high: int) -> SliceColumns:
+    """Rows low <= k < high; views, nothing is copied."""
     if (low, high) == (0, len(columns.start_ms)):
         return columns
     rows = slice(low, high)
@@ -166,7 +171,7 @@ def joined(parts: Sequence[SliceColumns]) -> SliceColumns:
         return np.concatenate([getattr(part, name) for part in held])
 
     lengths, bounds = (
-        [int(size) for part in held for size in np.diff(getattr(part, name))] for name in ("at", "bounds_at")
+        np.concatenate([np.diff(getattr(part, name)) for part in held]) for name in ("at", "bounds_at")
     )
     whole = SliceColumns(
         start_ms=all_("start_ms"),

@@ -5,22 +5,23 @@ any more. Losing entries loses time and nothing else.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
 class FigureCache(Protocol):
     """Bytes by key. What was put MAY be gone at any time; it MUST NOT come back as other bytes."""
 
-    async def get(self, key: str) -> bytes | None:
-        """What was put under the key; None when it is not there.
+    async def get(self, keys: Sequence[str]) -> list[bytes | None]:
+        """What was put under each key, in one question; None for one that is not there.
 
         Raises:
             Unavailable: the store does not answer; soon, not after a long wait.
         """
         ...
 
-    async def put(self, key: str, value: bytes) -> None:
-        """Keep bytes. Raises Unavailable as `get`."""
+    async def put(self, entries: Mapping[str, bytes]) -> None:
+        """Keep bytes by key. Raises Unavailable as `get`."""
         ...
 
     async def close(self) -> None:
@@ -35,17 +36,18 @@ class MemoryFigureCache:
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._most = most
 
-    async def get(self, key: str) -> bytes | None:
+    async def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """See `FigureCache.get`."""
-        found = self._held.get(key)
-        if found is not None:
-            self._held.move_to_end(key)
-        return found
+        for key in keys:
+            if key in self._held:
+                self._held.move_to_end(key)
+        return [self._held.get(key) for key in keys]
 
-    async def put(self, key: str, value: bytes) -> None:
+    async def put(self, entries: Mapping[str, bytes]) -> None:
         """See `FigureCache.put`."""
-        self._held[key] = value
-        self._held.move_to_end(key)
+        for key, value in entries.items():
+            self._held[key] = value
+            self._held.move_to_end(key)
         while len(self._held) > self._most:
             self._held.popitem(last=False)
 

@@ -3,6 +3,7 @@
 Timeouts are short: an answer that Redis would delay is computed sooner than it would be waited for.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import redis.asyncio
@@ -22,20 +23,33 @@ class RedisFigureCache:
             url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None
         )
 
-    async def get(self, key: str) -> bytes | None:
+    async def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """See `FigureCache.get`."""
         try:
-            found: Any = await self._client.get(_name(key))
+            found: list[Any]
+            if len(keys) == 1:
+                found = [await self._client.get(_name(keys[0]))]
+            else:
+                # Not MGET: keys of one question may lie on several nodes of a cluster.
+                found = await self._pipeline(("GET", _name(key)) for key in keys)
         except (RedisError, OSError, TimeoutError) as err:
             raise _unavailable(err) from err
-        return found if isinstance(found, bytes) else None
+        return [one if isinstance(one, bytes) else None for one in found]
 
-    async def put(self, key: str, value: bytes) -> None:
+    async def put(self, entries: Mapping[str, bytes]) -> None:
         """See `FigureCache.put`."""
         try:
-            await self._client.set(_name(key), value, ex=_KEPT_S)
+            await self._pipeline(("SET", _name(key), value, "EX", _KEPT_S) for key, value in entries.items())
         except (RedisError, OSError, TimeoutError) as err:
             raise _unavailable(err) from err
+
+    async def _pipeline(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Commands that are sent together; their answers."""
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        found: list[Any] = await pipeline.execute()
+        return found
 
     async def close(self) -> None:
         """Close the connections."""

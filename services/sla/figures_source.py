@@ -27,7 +27,7 @@ from services.sla.methods.model import MeanErrorRate, RequestRatio
 from services.sla.methods.model import Uptime as ByState
 from services.sla.model import NS_PER_MS, Head, Objective, ObjectiveKind, Reading, SliceColumns
 from services.sla.ports import SliceStore
-from services.sla.read_window import HOUR_MS, Detail, Wanted, read_window
+from services.sla.read_window import HOUR_MS, Detail, Wanted, read_window, read_windows
 from services.sla.windows import Window
 
 _AT_ONCE = 8
@@ -64,17 +64,28 @@ class FigureSource:
         self._incidents = incidents
         self._free = asyncio.Semaphore(_AT_ONCE)
 
-    async def figures(self, question: Question) -> Uptime | Latency:
-        """What a status shows, of objectives with slices.
+    async def figures(self, questions: Sequence[Question]) -> list[Uptime | Latency]:
+        """What a status shows, of objectives with slices; what is not a composite is read together.
+
+        Args:
+            questions: of one tenant, at one as_of_time, each objective once.
 
         Raises:
             Unavailable: the store is down.
         """
-        if question.objective.kind is ObjectiveKind.COMPOSITE:
-            return (await self._composite(question))[0]
-        async with self._free:
-            columns = await self._read(question, _detail(question), _cuts(question))
-            return await asyncio.to_thread(lambda: _figures(question, columns)[0])
+        found: dict[int, Uptime | Latency] = {}
+        plain = [one for one in questions if one.objective.kind is not ObjectiveKind.COMPOSITE]
+        if plain:
+            async with self._free:
+                rows = await read_windows(
+                    self._slices, [_wanted(one, _detail(one), _cuts(one)) for one in plain]
+                )
+                computed = await asyncio.to_thread(_all_figures, plain, rows)
+            found = {id(one): figures for one, figures in zip(plain, computed, strict=True)}
+        for one in questions:
+            if id(one) not in found:
+                found[id(one)] = (await self._composite(one))[0]
+        return [found[id(one)] for one in questions]
 
     async def incidents(self, question: Question) -> tuple[Figures, tuple[Segment, ...]]:
         """Incident objectives: what a status shows."""
@@ -132,23 +143,28 @@ class FigureSource:
         return Child(question.objective.name, columns, question.head.first_ms, segments)
 
     async def _read(self, question: Question, detail: Detail, cuts: Sequence[int]) -> SliceColumns:
-        objective, where = question.objective, question.window
-        longest = max(question.windows_ms, default=0)
-        return await read_window(
-            self._slices,
-            Wanted(
-                tenant=objective.tenant,
-                key=objective.key,
-                low_ms=min(where.start_ms, where.data_end_ms - longest),
-                high_ms=where.data_end_ms,
-                first_ms=question.head.first_ms,
-                sealed_ms=question.head.sealed_ms,
-                cuts=cuts,
-                detail=detail,
-                distributions=objective.kind is ObjectiveKind.LATENCY,
-                as_of_ms=question.as_of_ms,
-            ),
-        )
+        return await read_window(self._slices, _wanted(question, detail, cuts))
+
+
+def _wanted(question: Question, detail: Detail, cuts: Sequence[int]) -> Wanted:
+    objective, where = question.objective, question.window
+    longest = max(question.windows_ms, default=0)
+    return Wanted(
+        tenant=objective.tenant,
+        key=objective.key,
+        low_ms=min(where.start_ms, where.data_end_ms - longest),
+        high_ms=where.data_end_ms,
+        first_ms=question.head.first_ms,
+        sealed_ms=question.head.sealed_ms,
+        cuts=cuts,
+        detail=detail,
+        distributions=objective.kind is ObjectiveKind.LATENCY,
+        as_of_ms=question.as_of_ms,
+    )
+
+
+def _all_figures(questions: Sequence[Question], rows: Sequence[SliceColumns]) -> list[Uptime | Latency]:
+    return [_figures(one, columns)[0] for one, columns in zip(questions, rows, strict=True)]
 
 
 def _figures(question: Question, columns: SliceColumns) -> tuple[Uptime | Latency, tuple[Segment, ...]]:

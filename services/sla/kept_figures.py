@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from services.common.clock import Clock
 from services.common.errors import Unavailable
@@ -25,6 +26,15 @@ _REST_NS = 5 * 10**9
 Kept = Uptime | Latency
 
 
+@dataclass(frozen=True, slots=True)
+class AskedFigures:
+    """One figure that is asked for: its key of `key_of`, and the objective by version of its contract, which
+    the bytes in a cache do not hold."""
+
+    key: str
+    versions: Mapping[int, Objective]
+
+
 class KeptFigures:
     """Figures by key."""
 
@@ -36,55 +46,88 @@ class KeptFigures:
         self._behind = behind
         self._most = most
         self._held: OrderedDict[str, Kept] = OrderedDict()
-        self._underway: dict[str, asyncio.Task[Kept]] = {}
+        self._underway: dict[str, asyncio.Future[Kept]] = {}
+        self._makers: set[asyncio.Task[None]] = set()
         self._rests_until_ns = 0
 
     async def get(
-        self, key: str, versions: Mapping[int, Objective], compute: Callable[[], Awaitable[Kept]]
-    ) -> Kept:
-        """The figures under a key, computed if they are nowhere.
+        self,
+        asked: Sequence[AskedFigures],
+        compute: Callable[[Sequence[AskedFigures]], Awaitable[Sequence[Kept]]],
+    ) -> list[Kept]:
+        """The figures under each key; those that are nowhere are computed, all of them together.
 
         Args:
-            key: of `key_of`.
-            versions: the objective by version of its contract, as bytes do not hold it.
-            compute: gives the figures; whatever it raises is raised here.
+            asked: no key twice.
+            compute: gives the figures of some of `asked`, in their order; whatever it raises is raised here.
         """
-        held = self._held.get(key)
-        if held is not None:
-            self._held.move_to_end(key)
-            self._counters.add("sla.cache.hits", 1, where="process")
-            return held
-        task = self._underway.get(key)
-        if task is None:
-            task = asyncio.ensure_future(self._make(key, versions, compute))
-            self._underway[key] = task
-            task.add_done_callback(lambda _: self._underway.pop(key, None))
+        waits: list[asyncio.Future[Kept]] = []
+        missing = []
+        for one in asked:
+            future = self._underway.get(one.key) or self._at_hand(one.key)
+            if future is None:
+                future = self._underway[one.key] = asyncio.get_running_loop().create_future()
+                missing.append(one)
+            waits.append(future)
+        if missing:
+            task = asyncio.ensure_future(self._make(missing, compute))
+            self._makers.add(task)
+            task.add_done_callback(self._makers.discard)
         # A caller that leaves does not take the others' answer with it.
-        return await asyncio.shield(task)
+        return [future.result() if future.done() else await asyncio.shield(future) for future in waits]
+
+    def _at_hand(self, key: str) -> "asyncio.Future[Kept] | None":
+        held = self._held.get(key)
+        if held is None:
+            return None
+        self._held.move_to_end(key)
+        self._counters.add("sla.cache.hits", 1, where="process")
+        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
+        future.set_result(held)
+        return future
 
     async def _make(
-        self, key: str, versions: Mapping[int, Objective], compute: Callable[[], Awaitable[Kept]]
-    ) -> Kept:
-        figures = await self._find(key, versions)
-        if figures is None:
-            self._counters.add("sla.cache.misses", 1)
-            figures = await compute()
-            await self._put(key, figures)
-        self._held[key] = figures
+        self,
+        asked: Sequence[AskedFigures],
+        compute: Callable[[Sequence[AskedFigures]], Awaitable[Sequence[Kept]]],
+    ) -> None:
+        """Answers the futures of all that is asked, one way or the other."""
+        try:
+            found = await self._find(asked)
+            missing = [one for one in asked if one.key not in found]
+            if missing:
+                self._counters.add("sla.cache.misses", len(missing))
+                computed = await compute(missing)
+                fresh = {one.key: figures for one, figures in zip(missing, computed, strict=True)}
+                await self._put(fresh)
+                found.update(fresh)
+        except BaseException as err:
+            for one in asked:
+                _fail(self._underway.pop(one.key), err)
+            if not isinstance(err, Exception):
+                raise
+            return
+        for one in asked:
+            self._held[one.key] = found[one.key]
+            self._underway.pop(one.key).set_result(found[one.key])
         while len(self._held) > self._most:
             self._held.popitem(last=False)
-        return figures
 
-    async def _find(self, key: str, versions: Mapping[int, Objective]) -> Kept | None:
+    async def _find(self, asked: Sequence[AskedFigures]) -> dict[str, Kept]:
         if self._behind is None or self._resting():
-            return None
+            return {}
         try:
-            data = await self._behind.get(key)
+            entries = await self._behind.get([one.key for one in asked])
         except Unavailable:
             self._rest()
-            return None
-        if data is None:
-            return None
+            return {}
+        found = {}
+        for one, data in zip(asked, entries, strict=True):
+            if data is not None and (figures := self._read(data, one.versions)) is not None:
+                found[one.key] = figures
+        return found
+
+    def _read(self, data: bytes, versions: Mapping[int, Objective]) -> Kept | None:
         try:
             figures = from_bytes(data, versions)
         except (ValueError, KeyError, TypeError, IndexError):
@@ -94,11 +137,11 @@ class KeptFigures:
         self._counters.add("sla.cache.hits", 1, where="cache")
         return figures
 
-    async def _put(self, key: str, figures: Kept) -> None:
+    async def _put(self, fresh: Mapping[str, Kept]) -> None:
         if self._behind is None or self._resting():
             return
         try:
-            await self._behind.put(key, to_bytes(figures))
+            await self._behind.put({key: to_bytes(figures) for key, figures in fresh.items()})
         except Unavailable:
             self._rest()
 
@@ -108,6 +151,15 @@ class KeptFigures:
     def _rest(self) -> None:
         self._counters.add("sla.cache.errors", 1, reason="unavailable")
         self._rests_until_ns = self._clock.monotonic_ns() + _REST_NS
+
+
+def _fail(future: "asyncio.Future[Kept]", err: BaseException) -> None:
+    if isinstance(err, Exception):
+        future.set_exception(err)
+        # Nobody may be left who asks: the error has been told all the same.
+        future.exception()
+    else:
+        future.cancel()
 
 
 class TermsDigests:

@@ -9,6 +9,7 @@ from services.sla.columns import columns_of
 from services.sla.errors import StoreDown
 from services.sla.memory_numbers import MemoryNumberReader, within_and_next
 from services.sla.model import Exports, Head, Heartbeats, PointKind, Revision, Rows, Series, SliceColumns
+from services.sla.ports import Extract
 from services.sla.rows_build import Point, rows_of, signed
 
 _NO_RECORDED_VALUE = 1
@@ -154,6 +155,20 @@ class MemorySliceStore:
         last = high_ms - _HOUR_MS + 1
         found = self._current(self._hours, tenant, objective, [(low_ms, last)], as_of_ms)
         return columns_of(found if distributions else _bare(found))
+
+    async def extracts(
+        self, tenant: str, wanted: Sequence[Extract], *, as_of_ms: int | None = None
+    ) -> list[tuple[SliceColumns, SliceColumns]]:
+        """See `SliceStore.extracts`."""
+        self.reads += 1
+        out = []
+        for one in wanted:
+            low, high = one.hours
+            kinds = ((self._hours, [(low, high - _HOUR_MS + 1)]), (self._held, one.pieces))
+            rows = [self._current(kept, tenant, one.objective, ranges, as_of_ms) for kept, ranges in kinds]
+            hours, slices = (columns_of(held if one.distributions else _bare(held)) for held in rows)
+            out.append((hours, slices))
+        return out
 
     async def heads(self, tenants: Sequence[str]) -> dict[tuple[str, str], Head]:
         """See `SliceStore.heads`."""

@@ -1,6 +1,7 @@
 """What the SLA service needs of its stores. Adapters: `clickhouse.py` and `memory.py`, one contract suite."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from services.sla.model import (
@@ -82,6 +83,17 @@ class PointReader(NumberReader, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """Which rows of one objective are read: sums of the hours that lie in `hours`, [low, high), and slices
+    that start in any of `pieces`. Without `distributions` none of them has one."""
+
+    objective: str
+    hours: tuple[int, int] = (0, 0)
+    pieces: tuple[tuple[int, int], ...] = ()
+    distributions: bool = True
+
+
 class SliceStore(Protocol):
     """Keeps every revision of every slice; the current one of a start is that of the highest revision.
 
@@ -140,6 +152,15 @@ class SliceStore(Protocol):
         distributions: bool = True,
     ) -> SliceColumns:
         """Current sums of whole UTC hours that lie in [low, high), by column, ordered by start."""
+        ...
+
+    async def extracts(
+        self, tenant: str, wanted: Sequence[Extract], *, as_of_ms: int | None = None
+    ) -> list[tuple[SliceColumns, SliceColumns]]:
+        """(sums of hours, slices) of each objective, current ones by column, ordered by start.
+
+        No objective is there twice. All is read at once: one question to the store.
+        """
         ...
 
     async def heads(self, tenants: Sequence[str]) -> dict[tuple[str, str], Head]:

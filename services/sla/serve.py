@@ -25,7 +25,7 @@ from services.sla.figures_burn import default_windows_ms
 from services.sla.figures_model import Figures, Latency, Uptime, WindowFigures
 from services.sla.figures_source import FigureSource, Question
 from services.sla.incidents.ports import IncidentStore
-from services.sla.kept_figures import KeptFigures
+from services.sla.kept_figures import AskedFigures, KeptFigures
 from services.sla.model import Contract, Objective, ObjectiveKind, Revision, Verdict
 from services.sla.not_in_force import absent_objective
 from services.sla.paging import Page, PageRequest, page_of
@@ -153,7 +153,7 @@ class SlaFigures:
         """All objectives of a tenant; None means the caller's."""
         tenant = allowed_tenant(tenant)
         objectives = [one for contract in self._contracts.contracts(tenant) for one in contract.objectives]
-        found = await asyncio.gather(*(self._objective_status(one, asked) for one in objectives))
+        found = await self._statuses(objectives, asked)
         ends = [one.figures.used.window.data_end_ms for one in found if one.figures is not None]
         return Status(
             tenant=tenant,
@@ -246,30 +246,57 @@ class SlaFigures:
         ]
         return page_of(sorted(found, key=lambda one: one.key), page)
 
-    async def _objective_status(self, objective: Objective, asked: Asked) -> ObjectiveStatus:
+    async def _statuses(self, objectives: Sequence[Objective], asked: Asked) -> list[ObjectiveStatus]:
+        """In their order; what has slices is read together."""
+        prepared = await asyncio.gather(*(self._prepared(one, asked) for one in objectives))
+        questions = [question for question, _, _ in prepared if question is not None]
+        figures = iter(await self._answers(questions))
+        found = []
+        for objective, (question, filled_ms, absent) in zip(objectives, prepared, strict=True):
+            if question is None:
+                found.append(ObjectiveStatus(objective, None, None, absent))
+                continue
+            first_ms = question.head.first_ms if question.head.database else None
+            found.append(ObjectiveStatus(objective, first_ms, next(figures), back_fill_ms=filled_ms))
+        return found
+
+    async def _prepared(self, objective: Objective, asked: Asked) -> tuple[Question | None, int | None, str]:
+        """(question, back-fill time, ""), or why there is no question."""
         try:
             question = await self._questions.of(objective, asked)
         except ObjectiveHasNoData as err:
-            return ObjectiveStatus(objective, None, None, err.reason)
-        first_ms = question.head.first_ms if question.head.database else None
-        filled_ms = None
-        if self._back_fills is not None:
-            filled_ms = await self._back_fills.time_of(objective.tenant, objective.key)
-        return ObjectiveStatus(objective, first_ms, await self._answer(question), back_fill_ms=filled_ms)
+            return None, None, err.reason
+        if self._back_fills is None:
+            return question, None, ""
+        return question, await self._back_fills.time_of(objective.tenant, objective.key), ""
 
     async def _figures(self, objective: Objective, asked: Asked, quantile: Fraction | None = None) -> Figures:
-        return await self._answer(await self._questions.of(objective, asked, quantile))
+        return (await self._answers([await self._questions.of(objective, asked, quantile)]))[0]
 
-    async def _answer(self, question: Question) -> Figures:
-        if question.objective.kind is ObjectiveKind.INCIDENT_RESOLUTION:
-            return (await self._source.incidents(question))[0]
-        if question.as_of_ms is not None:
+    async def _answers(self, questions: Sequence[Question]) -> list[Figures]:
+        """In their order; of one tenant, each objective once."""
+        incidents = [one for one in questions if one.objective.kind is ObjectiveKind.INCIDENT_RESOLUTION]
+        sliced = [one for one in questions if one.objective.kind is not ObjectiveKind.INCIDENT_RESOLUTION]
+        resolutions, figures = await asyncio.gather(
+            asyncio.gather(*(self._source.incidents(one) for one in incidents)), self._of_slices(sliced)
+        )
+        found: dict[int, Figures] = {
+            id(one): told for one, (told, _) in zip(incidents, resolutions, strict=True)
+        }
+        found.update((id(one), told) for one, told in zip(sliced, figures, strict=True))
+        return [found[id(one)] for one in questions]
+
+    async def _of_slices(self, questions: Sequence[Question]) -> Sequence[Uptime | Latency]:
+        if not questions or questions[0].as_of_ms is not None:
             # What was known then is asked rarely, and its head says nothing of it.
-            return await self._source.figures(question)
+            return await self._source.figures(questions)
+        by_key = {self._questions.key(one): one for one in questions}
+        asked = [
+            AskedFigures(key, {each.contract_version: each for each in (*one.timeline, one.objective)})
+            for key, one in by_key.items()
+        ]
         return await self._kept.get(
-            self._questions.key(question),
-            {one.contract_version: one for one in (*question.timeline, question.objective)},
-            lambda: self._source.figures(question),
+            asked, lambda missing: self._source.figures([by_key[one.key] for one in missing])
         )
 
     def _objective(self, tenant: str, key: str, *kinds: ObjectiveKind) -> Objective:

@@ -14,7 +14,7 @@ from services.sla.clickhouse import ClickHousePointReader, ClickHouseSliceStore
 from services.sla.columns import revision_at
 from services.sla.memory import MemoryPointReader, MemorySliceStore
 from services.sla.model import Distribution, DistributionKind, PointKind, Revision, Rows, Series, Slice
-from services.sla.ports import PointReader, SliceStore
+from services.sla.ports import Extract, PointReader, SliceStore
 from services.sla.rows_build import Point
 from tests.contract.sla_rows import insert, insert_gauge
 from tests.engines_given import ClickHouseServer, clickhouse_server
@@ -320,6 +320,44 @@ async def test_pieces_are_the_slices_of_every_range(stores: Stores) -> None:
     ]
     assert [revision_at(bare, k) for k in range(3)] == [revision(k) for k in (0, 3, 4)]
     assert len((await stores.slices.pieces(TENANT, "gold/a", [])).start_ms) == 0
+
+
+async def test_extracts_are_hours_and_pieces_of_several_objectives_at_once(stores: Stores) -> None:
+    part = revision(0, distribution=EXPLICIT)
+    for seq, key in enumerate(("gold/b", "gold/a", "other/c"), 3):
+        rows = [(key, replace(revision(k, distribution=EXPLICIT), known_at_ms=T0 + seq)) for k in range(6)]
+        hours = [(key, an_hour(k, distribution=EXPONENTIAL)) for k in range(seq)]
+        await stores.slices.store(TENANT, rows, seq=seq, hours=hours)
+    await stores.slices.store("umbra", [("gold/a", part)], seq=6, hours=[("gold/a", an_hour(0))])
+    wanted = [
+        Extract(
+            "other/c", (T0, T0 + 2 * 3_600_000 + 1), ((T0 + 10_000, T0 + 30_000), (T0 + 50_000, T0 + 60_000))
+        ),
+        Extract("gold/b", (T0, T0 + 4 * 3_600_000), ((T0, T0 + 20_000),), distributions=False),
+        Extract("nobody/x", (T0, T0 + 4 * 3_600_000), ((T0, T0 + 20_000),)),
+        Extract("gold/a", pieces=((T0, T0), (T0 + 40_000, T0 + 90_000))),
+    ]
+
+    found = await stores.slices.extracts(TENANT, wanted)
+    then = await stores.slices.extracts(TENANT, wanted, as_of_ms=T0 + 3)
+    nothing = await stores.slices.extracts(TENANT, [Extract("gold/a")])
+
+    assert [[len(one.start_ms) for one in pair] for pair in [*found, *nothing]] == [
+        [2, 3], [3, 2], [0, 0], [0, 2], [0, 0]
+    ]  # fmt: skip
+    assert [[len(one.start_ms) for one in pair] for pair in then] == [[0, 0], [0, 2], [0, 0], [0, 0]]
+    for one, (hours, slices) in zip(wanted, found, strict=True):
+        low, high = one.hours
+        more = {"distributions": one.distributions}
+        alone = await stores.slices.hours(TENANT, one.objective, low_ms=low, high_ms=high, **more)
+        ranges = await stores.slices.pieces(TENANT, one.objective, one.pieces, **more)
+        for both, single in ((hours, alone), (slices, ranges)):
+            assert [revision_at(both, k) for k in range(len(both.start_ms))] == [
+                revision_at(single, k) for k in range(len(single.start_ms))
+            ]
+            assert both.seq.tolist() == single.seq.tolist()
+    assert revision_at(found[0][0], 1) == an_hour(1, distribution=EXPONENTIAL)
+    assert revision_at(found[1][1], 1) == replace(revision(1), known_at_ms=T0 + 3)
 
 
 async def test_heads_move_with_everything_that_is_stored(stores: Stores) -> None:

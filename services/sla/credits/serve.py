@@ -128,7 +128,7 @@ class CreditCalculator:
         question = replace(question, window=where)
         if objective.kind is ObjectiveKind.INCIDENT_RESOLUTION:
             return where, (await self._source.incidents(question))[0]
-        return where, await self._source.figures(question)
+        return where, (await self._source.figures([question]))[0]
 
     async def _sliced(
         self, objective: Objective, period: tuple[int, int], as_of_ms: int | None

@@ -1,13 +1,12 @@
--- Current slices or hours of one objective in some ranges: of each start the highest revision that was known
--- by as_of. The comment stands for the ranges; their ends are bound.
+-- Current slices or hours of some objectives of a tenant: of each start the highest revision that was known by
+-- as_of. `place` is that of the objective in the array, from 1 on. Comments stand for the table, whether it is
+-- that of hours, the ranges of each objective and as_of; every value is bound.
 SELECT
-    toUnixTimestamp64Milli(slice_start) AS start_ms,
+    /* whole */ AS whole, toUInt16(indexOf({objectives:Array(String)}, objective)) AS place, slice_start,
     length_ns, good, total, up_ns, degraded_ns, down_ns, excluded_ns, no_data_ns, not_started_ns,
     distribution, scale, offset AS first_bucket, zero_count, counts, bounds,
-    sealed, revision, toUnixTimestamp64Milli(known_at) AS known_ms, seq
-FROM {table:Identifier}
-WHERE tenant = {tenant:String} AND objective = {objective:String}
-    AND (/* ranges of slice_start */)
-    AND known_at <= fromUnixTimestamp64Milli({as_of:Int64}, 'UTC')
-ORDER BY slice_start, revision DESC
-LIMIT 1 BY slice_start
+    sealed, revision, known_at, seq
+FROM /* table */
+WHERE tenant = {tenant:String} AND (/* ranges */) /* as of */
+ORDER BY objective, slice_start, revision DESC
+LIMIT 1 BY objective, slice_start
