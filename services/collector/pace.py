@@ -36,9 +36,9 @@ class PaceConfig:
 
     short_wait_s: float = 0.05
     """What a standing queue is refused down to."""
-    patience_s: float = 0.4
+    patience_s: float = 0.2
     """A queue over the short wait for so long is a standing one."""
-    longest_wait_s: float = 1.0
+    longest_wait_s: float = 0.5
     """No burst may make a longer one."""
     calm_s: float = 1.0
     """Nobody had to be refused for so long: the next queue may be a burst again."""

@@ -39,6 +39,8 @@ _AT_ONCE = 6
 _CLOSED_S = 10.0
 _WARM_S = 3.0
 _SAMPLE_S = 0.05
+_SYNC_EACH = 10
+"""Samples between two writes that are synced."""
 _UNLIMITED = {"THREENINES_QUOTA_POINTS_PER_SECOND": "0", "THREENINES_QUOTA_ACTIVE_SERIES": "0"}
 
 
@@ -53,6 +55,8 @@ class Phase:
     late_ms: list[float] = field(default_factory=list)
     machine_late_ms: list[float] = field(default_factory=list)
     """How much later than asked this process woke, which does next to nothing: neighbours on the cores."""
+    sync_ms: list[float] = field(default_factory=list)
+    """What the disk takes to sync 4 KiB beside the log, which syncs each record: neighbours on the disk."""
     sent: int = 0
     seconds: float = 0.0
     resident_mb: float = 0.0
@@ -76,10 +80,10 @@ class Phase:
 class Clients:
     """The processes that send."""
 
-    def __init__(self, stack: CollectorStack, points: int, doors: Sequence[str]) -> None:
+    def __init__(self, stack: CollectorStack, path: Path, points: int, doors: Sequence[str]) -> None:
         http = f"127.0.0.1:{stack.collector.otlp_http_port}"
         addresses = {"grpc": stack.collector.otlp_address, "http": http}
-        self._pid = stack.collector.pid
+        self._pid, self._beside = stack.collector.pid, path / "synced"
         self._processes = [
             subprocess.Popen(
                 [*_COMMAND, door, addresses[door], str(points), str(place)],
@@ -110,11 +114,27 @@ class Clients:
             begun = time.perf_counter()
             await asyncio.sleep(_SAMPLE_S)
             result.machine_late_ms.append(1000 * (time.perf_counter() - begun - _SAMPLE_S))
+            if len(result.machine_late_ms) % _SYNC_EACH == 0:
+                result.sync_ms.append(await asyncio.to_thread(_synced_ms, self._beside))
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {f"client {place}": one.pid for place, one in enumerate(self._processes, start=1)}
 
     def stop(self) -> None:
         """End the processes."""
         for process in self._processes:
             process.communicate(timeout=10)
+
+
+def _synced_ms(path: Path) -> float:
+    begun = time.perf_counter()
+    with path.open("wb") as file:
+        file.write(bytes(4096))
+        file.flush()
+        os.fsync(file.fileno())
+    return 1000 * (time.perf_counter() - begun)
 
 
 def _last_in_line() -> None:
@@ -205,8 +225,8 @@ async def overload(
     """Find what can be taken, offer twice that, compare."""
     environ = {**_UNLIMITED, "THREENINES_COLLECTOR_MEMORY_BYTES": str(memory_mb << 20)}
     async with collector_stack(path, environ=environ) as stack:
-        clients = Clients(stack, points, _DOORS)
-        pids = stack_pids(stack)
+        clients = Clients(stack, path, points, _DOORS)
+        pids = stack_pids(stack) | clients.pids
         try:
             phases = [
                 await clients.run("closed", _AT_ONCE, _WARM_S),
@@ -259,6 +279,7 @@ def rows_of(found: Found, points: int, memory_mb: int) -> list[Row]:
         Row("refused, 99th percentile", percentile(over.refused_ms, 0.99), "ms"),
         Row("an idle process woken late, 99th percentile", percentile(over.machine_late_ms, 0.99), "ms"),
         Row("clients behind their schedule, 99th percentile", percentile(over.late_ms, 0.99), "ms"),
+        Row("4 KiB synced on the log's disk, 99th percentile", percentile(over.sync_ms, 0.99), "ms"),
     ]
     rows += [Row(f"refused: {why}", count, "requests") for why, count in sorted(over.refusals.items())]
     rows += [

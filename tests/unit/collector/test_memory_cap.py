@@ -32,7 +32,7 @@ def cap() -> tuple[MemoryCap, Heap, ManualClock]:
 def test_it_is_short_near_the_cap_and_until_there_is_room_again() -> None:
     memory, heap, clock = cap()
     told = []
-    for used in (899, 900, 880, 869):
+    for used in (819, 820, 800, 789):
         heap.used = used
         clock.advance(0.02)
         told.append(memory.short())

@@ -46,12 +46,12 @@ def test_an_idle_process_waits_for_nobody_and_keeps_its_rate() -> None:
 
 
 def test_a_burst_is_taken() -> None:
-    pace, _ = queue_of(50)
+    pace, _ = queue_of(45)
     assert not pace.too_slow()
 
 
-def test_no_burst_may_wait_longer_than_a_second() -> None:
-    pace, _ = queue_of(110)
+def test_no_burst_may_wait_longer_than_half_a_second() -> None:
+    pace, _ = queue_of(55)
     assert pace.too_slow()
 
 
