@@ -59,10 +59,7 @@ def uptime_to_proto(uptime: Uptime) -> sla_pb2.Uptime:
         budget=_budget(uptime.budget),
         burn_rates=[_burn_rate(one) for one in uptime.burn_rates],
         no_data_policy=POLICIES[uptime.objective.no_data],
-        policy_verdicts=[
-            sla_pb2.PolicyVerdict(no_data_policy=POLICIES[policy], verdict=_VERDICTS[verdict])
-            for policy, verdict in uptime.policy_verdicts
-        ],
+        policy_verdicts=_policy_verdicts(uptime),
         time_uptime=ratio_to_proto(times.uptime),
         worst_case_uptime=ratio_to_proto(None if uptime.projection is None else uptime.projection.worst),
         projection=_projection(uptime),
@@ -92,6 +89,8 @@ def latency_to_proto(latency: Latency) -> sla_pb2.Latency:
         reading=READINGS[latency.objective.reading],
         slice_count=latency.total if latency.objective.reading is Reading.SLICES else 0,
         terms=_terms(latency.terms),
+        no_data_policy=POLICIES[latency.objective.no_data],
+        policy_verdicts=_policy_verdicts(latency),
     )
     if latency.bounds is not None:
         out.estimate_seconds = latency.bounds.estimate
@@ -210,6 +209,13 @@ def _window(used: UsedWindow) -> sla_pb2.ResolvedWindow:
         provisional=used.provisional,
         data_revision=used.data_revision,
     )
+
+
+def _policy_verdicts(figures: Uptime | Latency) -> list[sla_pb2.PolicyVerdict]:
+    return [
+        sla_pb2.PolicyVerdict(no_data_policy=POLICIES[policy], verdict=_VERDICTS[verdict])
+        for policy, verdict in figures.policy_verdicts
+    ]
 
 
 def _projection(uptime: Uptime) -> sla_pb2.Projection | None:

@@ -20,6 +20,7 @@ from services.sla.model import (
     NoData,
     Objective,
     ObjectiveKind,
+    Overlap,
     Reading,
     ReportTerms,
     ServiceHours,
@@ -62,6 +63,10 @@ READINGS = {
 EFFECTS = {
     Effect.DROP: sla_pb2.MAINTENANCE_EFFECT_DROP,
     Effect.COUNT_UP: sla_pb2.MAINTENANCE_EFFECT_COUNT_UP,
+}
+OVERLAPS = {
+    Overlap.COUNT: sla_pb2.OVERLAP_RULE_COUNT,
+    Overlap.DROP: sla_pb2.OVERLAP_RULE_DROP,
 }
 CLOCKS = {
     IncidentClock.WALL: sla_pb2.INCIDENT_CLOCK_WALL,
@@ -117,6 +122,7 @@ def objective_to_proto(
         case ObjectiveKind.LATENCY:
             out.threshold_seconds = float(objective.threshold_s or 0)
             out.latency_reading = READINGS[objective.reading]
+            out.overlap_rule = OVERLAPS[objective.overlap]
         case ObjectiveKind.INCIDENT_RESOLUTION:
             _incident(out, objective)
         case ObjectiveKind.COMPOSITE:
@@ -177,7 +183,7 @@ def _availability(out: sla_pb2.Objective, objective: Objective) -> None:
             out.signal.metric = objective.signal.metric
             out.signal.heartbeat.interval.CopyFrom(duration(objective.signal.every_ms))
         case None:
-            pass
+            out.overlap_rule = OVERLAPS[objective.overlap]
 
 
 def _incident(out: sla_pb2.Objective, objective: Objective) -> None:

@@ -35,7 +35,7 @@ from services.sla.model import (
     Verdict,
 )
 from services.sla.slice_rows import take
-from services.sla.verdict import Times, displayed_percent, judge_bounds, judge_share
+from services.sla.verdict import Times, displayed_percent, judge_between, judge_share, under_policy
 from services.sla.windows import Period, Window, period_around
 
 
@@ -114,14 +114,16 @@ def latency_of(
     requests = 0 if distribution is None else distribution.total
     sure, possible, total = _within(objective, held, distribution, q)
     _, _, times = totals_of(held, where.start_ms, where.data_end_ms, first_ms)
-    verdict = judge_bounds(sure, possible, total, q)
+    verdicts = tuple((policy, _judged((sure, possible, total), times, policy, q)) for policy in NoData)
+    verdict = dict(verdicts)[objective.no_data]
     stop = frozen_at(objective, held, where, times)
-    slow = (total - sure, total)
+    share = _under(objective, sure, total, times)
+    slow, known = (total - sure, total), share
     if stop is not None:
         part = part_of(held, where.start_ms, stop)
         kept, _, of = _within(objective, part, merged(part), q)
         slow = (of - kept, of)
-    share = Fraction(sure, total) if total else None
+        known = _under(objective, kept, of, totals_of(part, where.start_ms, stop, first_ms)[2])
     return Latency(
         objective=objective,
         used=used_window(objective, held, where),
@@ -132,13 +134,28 @@ def latency_of(
         total=total,
         times=times,
         verdict=verdict,
-        budget=latency_budget(*slow, q, stop_ms=stop),
+        budget=latency_budget(*slow, q, share=known, stop_ms=stop),
         burn_rates=burn_rates_of(
             objective, columns, where.data_end_ms, windows_ms, first_ms=_later(first_ms, promised_ms)
         ),
         requests=requests,
         terms=(_terms(objective, where, share, verdict),),
+        share=share,
+        policy_verdicts=verdicts,
     )
+
+
+def _under(objective: Objective, sure: int, total: int, times: Times) -> Fraction | None:
+    return under_policy(Fraction(sure, total), times, objective.no_data) if total else None
+
+
+def _judged(counts: tuple[int, int, int], times: Times, policy: NoData, q: Fraction) -> Verdict:
+    """The verdict over (sure, possible, total)."""
+    sure, possible, total = counts
+    if total == 0:
+        return Verdict.NO_DATA
+    low, high = (under_policy(Fraction(n, total), times, policy) for n in (sure, possible))
+    return judge_between(low, high, q)
 
 
 def _within(

@@ -66,14 +66,17 @@ def uptime_budget(
     )
 
 
-def latency_budget(slow: int, total: int, q: Fraction, *, stop_ms: int | None) -> Budget:
-    """Requests (or slices) that may be slower than the threshold."""
+def latency_budget(
+    slow: int, total: int, q: Fraction, *, share: Fraction | None, stop_ms: int | None
+) -> Budget:
+    """Requests (or slices) that may be slower than the threshold; `share` is what the verdict compares."""
     allowed = 1 - q
     exact = allowed * total
+    lost = Fraction(0) if share is None else 1 - share
     return Budget(
         total=_floor(exact),
         consumed=slow,
-        remaining_ratio=1 - Fraction(slow) / exact if exact else Fraction(1 if allowed else 0),
+        remaining_ratio=1 - lost / allowed if allowed else Fraction(0),
         frozen=stop_ms is not None,
         any_failure_breaches=not allowed,
         frozen_at_ms=stop_ms,

@@ -103,7 +103,9 @@ class Latency:
     """A latency quantile of one objective; `bounds` is None without requests.
 
     sure, possible, total: what the verdict compares: of requests that took no longer than the threshold,
-    or, where the contract reads slices, of slices whose own quantile is within it.
+    or, where the contract reads slices, of slices whose own quantile is within it. share: the sure one,
+    with time without data counted by the contract's policy; None with nothing to measure, or where versions
+    measure in different ways. policy_verdicts: under each policy.
     """
 
     objective: Objective
@@ -119,6 +121,13 @@ class Latency:
     burn_rates: tuple[BurnRate, ...]
     requests: int = 0
     terms: tuple[TermsVerdict, ...] = ()
+    share: Fraction | None = None
+    policy_verdicts: tuple[tuple[NoData, Verdict], ...] = ()
+
+    @property
+    def flawless(self) -> bool:
+        """Whether nothing was slow, down or missing: only then is 100 % displayed."""
+        return self.sure == self.total and self.times.down_ns == 0 and self.times.no_data_ns == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from services.sla.figures_burn import burn_rates_of
 from services.sla.figures_model import Latency, Resolution, Segment, Uptime
 from services.sla.figures_times import added
 from services.sla.model import NS_PER_MS, NoData, Objective, ObjectiveKind, SliceColumns, Verdict
-from services.sla.verdict import Budget, Times, displayed_percent, worst
+from services.sla.verdict import Budget, Times, displayed_percent, under_policy, worst
 from services.sla.windows import Window
 
 
@@ -191,7 +191,7 @@ def _latency(objective: Objective, segments: Sequence[Segment], basis: Basis, wh
         verdict=worst_of(segments),
         budget=_budget(
             [one.budget for one in parts],
-            [(one.total, 1 - one.quantile, Fraction(one.total - one.sure)) for one in parts],
+            [(one.total, 1 - one.quantile, _slow(one)) for one in parts],
             objective,
             times,
             where,
@@ -201,7 +201,20 @@ def _latency(objective: Objective, segments: Sequence[Segment], basis: Basis, wh
         ),
         requests=sum(one.requests for one in parts),
         terms=tuple(told for one in parts for told in one.terms),
+        share=_latency_share(objective, parts, times) if _alike(segments) else None,
+        policy_verdicts=_policies(parts),
     )
+
+
+def _slow(one: Latency) -> Fraction:
+    return Fraction(0) if one.share is None else (1 - one.share) * one.total
+
+
+def _latency_share(objective: Objective, parts: Sequence[Latency], times: Times) -> Fraction | None:
+    total = sum(one.total for one in parts)
+    if not total or len({(one.objective.threshold_s, one.objective.no_data) for one in parts}) > 1:
+        return None
+    return under_policy(Fraction(sum(one.sure for one in parts), total), times, objective.no_data)
 
 
 def _alike(segments: Sequence[Segment]) -> bool:
@@ -218,7 +231,7 @@ def _unpromised_ns(segments: Sequence[Segment], where: Window) -> int:
     return (where.data_end_ms - where.start_ms - promised) * NS_PER_MS
 
 
-def _policies(parts: Sequence[Uptime]) -> tuple[tuple[NoData, Verdict], ...]:
+def _policies(parts: Sequence[Uptime] | Sequence[Latency]) -> tuple[tuple[NoData, Verdict], ...]:
     started = [one for one in parts if one.times.covered_ns + one.times.no_data_ns] or list(parts)
     return tuple((policy, worst([dict(one.policy_verdicts)[policy] for one in started])) for policy in NoData)
 

@@ -69,15 +69,17 @@ def request_ratio(good: int, total: int, times: Times, policy: NoData) -> Fracti
 
     Missing time is taken as carrying requests at the average rate, all of them failed or all good.
     """
-    if total == 0:
-        return None
-    ratio = Fraction(good, total)
+    return under_policy(Fraction(good, total), times, policy) if total else None
+
+
+def under_policy(share: Fraction, times: Times, policy: NoData) -> Fraction:
+    """A share of what is known, with the time without data counted as the policy says."""
     coverage = times.coverage
     if policy is NoData.EXCLUDE or coverage is None:
-        return ratio
+        return share
     if policy is NoData.COUNT_DOWN:
-        return ratio * coverage
-    return 1 - (1 - ratio) * coverage
+        return share * coverage
+    return 1 - (1 - share) * coverage
 
 
 def judge_share(share: Fraction | None, target: Fraction) -> Verdict:
@@ -91,11 +93,14 @@ def judge_bounds(sure: int, possible: int, total: int, target: Fraction) -> Verd
     """From counts between which the true one lies: INDETERMINATE when the target lies between them."""
     if total == 0:
         return Verdict.NO_DATA
-    if sure * target.denominator >= target.numerator * total:
+    return judge_between(Fraction(sure, total), Fraction(possible, total), target)
+
+
+def judge_between(sure: Fraction, possible: Fraction, target: Fraction) -> Verdict:
+    """The same from shares."""
+    if sure >= target:
         return Verdict.PASS
-    if possible * target.denominator < target.numerator * total:
-        return Verdict.FAIL
-    return Verdict.INDETERMINATE
+    return Verdict.FAIL if possible < target else Verdict.INDETERMINATE
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:

@@ -12,7 +12,7 @@ from services.sla.credits.rules import amount_of
 from services.sla.figures_model import Figures, Latency, Resolution, Uptime
 from services.sla.methods.measure import Measured
 from services.sla.model import Verdict
-from services.sla.verdict import percent_of
+from services.sla.verdict import percent_of, under_policy
 
 
 def measured_of(figures: Figures) -> Measured:
@@ -23,10 +23,10 @@ def measured_of(figures: Figures) -> Measured:
             return figures.measured
         case Latency():
             times = figures.times
-            if not figures.total:
+            if not figures.total or figures.share is None:
                 return Measured(None, 0, times.covered_ns, ())
-            low = Fraction(figures.sure, figures.total)
-            high = Fraction(figures.possible, figures.total)
+            low, possible = figures.share, Fraction(figures.possible, figures.total)
+            high = under_policy(possible, times, figures.objective.no_data)
             return Measured(low, 0, times.covered_ns, (), (), low, high)
         case Resolution(found=found):
             stopped = found.in_time + found.late

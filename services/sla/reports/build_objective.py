@@ -150,10 +150,7 @@ def _uptime(parts: ObjectiveParts, found: WindowFigures, figures: Uptime) -> Obj
         displayed=figures.displayed,
         good=figures.good,
         total=figures.total,
-        policies=tuple(
-            PolicyVerdict(policy.value, verdict.name, policy is objective.no_data)
-            for policy, verdict in figures.policy_verdicts
-        ),
+        policies=_policies(objective, figures),
         projection=_projection(figures.projection, objective.good_share),
         segments=_segments(found),
         days=tuple(_day(row) for row in found.days),
@@ -166,7 +163,7 @@ def _uptime(parts: ObjectiveParts, found: WindowFigures, figures: Uptime) -> Obj
 def _latency(parts: ObjectiveParts, found: WindowFigures, figures: Latency) -> ObjectiveReport:
     objective, budget, bounds = parts.objective, figures.budget, figures.bounds
     assert objective.threshold_s is not None
-    share = Fraction(figures.sure, figures.total) if figures.total else None
+    share = figures.share
     known = share is not None and not budget.any_failure_breaches
     return _report(
         parts,
@@ -182,9 +179,10 @@ def _latency(parts: ObjectiveParts, found: WindowFigures, figures: Latency) -> O
             frozen_at_ms=budget.frozen_at_ms,
         ),
         share=share,
-        displayed=displayed_percent(share, flawless=figures.sure == figures.total),
+        displayed=displayed_percent(share, flawless=figures.flawless),
         good=figures.sure,
         total=figures.total,
+        policies=_policies(objective, figures),
         reading=objective.reading.value,
         segments=_segments(found),
         days=tuple(_day(row) for row in found.days),
@@ -202,6 +200,13 @@ def _latency(parts: ObjectiveParts, found: WindowFigures, figures: Latency) -> O
             total=figures.total,
             buckets=() if parts.distribution is None else buckets_of(parts.distribution),
         ),
+    )
+
+
+def _policies(objective: Objective, figures: Uptime | Latency) -> tuple[PolicyVerdict, ...]:
+    return tuple(
+        PolicyVerdict(policy.value, verdict.name, policy is objective.no_data)
+        for policy, verdict in figures.policy_verdicts
     )
 
 
@@ -275,10 +280,10 @@ def _measured(figures: Figures) -> dict[str, object]:
             text = f"{figures.displayed} %" if figures.displayed else ""
             return {"share": figures.share, "displayed": text, "good": figures.good, "total": figures.total}
         case Latency():
-            share = Fraction(figures.sure, figures.total) if figures.total else None
             estimate = None if figures.bounds is None else _decimal(figures.bounds.estimate)
             text = "" if estimate is None else seconds_text(estimate)
-            return {"share": share, "displayed": text, "good": figures.sure, "total": figures.total}
+            counts = {"good": figures.sure, "total": figures.total}
+            return {"share": figures.share, "displayed": text, **counts}
         case Resolution(found=one):
             counted = one.in_time + one.late + one.overdue
             shown = displayed_percent(one.share, flawless=one.in_time == counted)
@@ -290,7 +295,8 @@ def _day(row: DayFigures) -> DayRow:
     latency = row.bounds is not None or row.sure > 0 or row.possible > 0
     displayed = row.displayed
     if latency and not displayed:
-        displayed = displayed_percent(row.share, flawless=row.sure == row.total)
+        missed = row.times.down_ns + row.times.no_data_ns
+        displayed = displayed_percent(row.share, flawless=row.sure == row.total and not missed)
     return DayRow(
         date=row.date,
         start_ms=row.start_ms,

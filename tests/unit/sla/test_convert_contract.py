@@ -1,6 +1,7 @@
 """Contracts over the wire: the whole message for a contract with everything in it."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from services.common.config_feed import AppliedDocument
 from services.common.contract_versions import ContractVersion, effective_ms
 from services.common.documents import Kind, load_documents
 from services.common.documents_contract import ContractSpec
-from services.sla.convert_contract import contract_to_proto
+from services.sla.convert_contract import contract_to_proto, objective_to_proto
 from services.sla.convert_values import money_to_proto
+from services.sla.methods.model import Probe
+from services.sla.model import Objective, Overlap
 from services.sla.objectives import contract_of
+from tests.unit.sla.slicing import AVAILABILITY, LATENCY
 from threenines.sla.v1 import sla_pb2
 
 DOCS = Path(__file__).parents[3] / "docs" / "contracts.md"
@@ -80,7 +84,11 @@ def test_the_terms_of_a_contract_are_all_there(contract: sla_pb2.Contract) -> No
     [
         (
             "requests",
-            {"availability_method": "AVAILABILITY_METHOD_REQUEST_RATIO", "method_terms": {}},
+            {
+                "availability_method": "AVAILABILITY_METHOD_REQUEST_RATIO",
+                "method_terms": {},
+                "overlap_rule": "OVERLAP_RULE_COUNT",
+            },
         ),
         (
             "downtime",
@@ -115,6 +123,7 @@ def test_the_terms_of_a_contract_are_all_there(contract: sla_pb2.Contract) -> No
                 "type": "OBJECTIVE_TYPE_LATENCY",
                 "threshold_seconds": 2.0,
                 "latency_reading": "LATENCY_READING_MERGED",
+                "overlap_rule": "OVERLAP_RULE_COUNT",
                 "window": {"calendar": {"period": "CALENDAR_PERIOD_MONTH"}},
             },
         ),
@@ -174,3 +183,12 @@ def test_money_is_exact(amount: str, units: int, nanos: int) -> None:
 
 def ratio(numerator: int, denominator: int) -> dict[str, str]:
     return {"numerator": str(numerator), "denominator": str(denominator)}
+
+
+@pytest.mark.parametrize("objective", [AVAILABILITY, LATENCY], ids=["availability", "latency"])
+def test_what_counts_of_two_writers_is_said(objective: Objective) -> None:
+    dropping = objective_to_proto(replace(objective, overlap=Overlap.DROP))
+    probed = objective_to_proto(replace(AVAILABILITY, signal=Probe("m"), overlap=Overlap.DROP))
+
+    assert dropping.overlap_rule == sla_pb2.OVERLAP_RULE_DROP
+    assert probed.overlap_rule == sla_pb2.OVERLAP_RULE_UNSPECIFIED

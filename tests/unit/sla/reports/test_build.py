@@ -249,6 +249,33 @@ def test_a_latency_report_has_bounds_and_distribution():
     assert b"distribution of response times" in render_html(canonical_json(made))
 
 
+@pytest.mark.parametrize("dark", [0, 1])
+def test_latency_shows_100_percent_only_where_nothing_is_missing(dark):
+    """Point 6: every request was quick enough, and for a nanosecond nobody knows."""
+    columns = hours()
+    count = len(columns.start_ms)
+    durations = columns.durations.copy()
+    durations[[0, 4], 30] = durations[0, 30] - dark, dark
+    columns = dataclasses.replace(
+        columns,
+        durations=durations,
+        kind=np.full(count, DistributionKind.EXPONENTIAL),
+        at=np.arange(count + 1, dtype=np.int64),
+        counts=np.full(count, 1000, np.int64),
+    )
+
+    made = october(contract(LATENCY), ObjectiveParts(LATENCY, window_figures(LATENCY, columns)))
+
+    (one,) = made.objectives
+    assert one.displayed == ("99.999" if dark else "100")
+    assert [row.displayed for row in one.days].count("99.999") == dark
+    assert [(row.policy, row.verdict, row.chosen) for row in one.policies] == [
+        ("exclude", "PASS", True),
+        ("count_down", "PASS", False),
+        ("count_up", "PASS", False),
+    ]
+
+
 def test_buckets_of_explicit_bounds_end_without_one():
     found = buckets_of(Distribution(DistributionKind.EXPLICIT, (5, 6, 7), bounds=(0.5, 2.0)))
 

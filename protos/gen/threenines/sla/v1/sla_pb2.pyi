@@ -191,6 +191,30 @@ LATENCY_READING_SLICES: LatencyReading.ValueType  # 3
 """The share of slices whose own quantile is below the threshold."""
 Global___LatencyReading: _TypeAlias = LatencyReading  # noqa: Y015
 
+class _OverlapRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OverlapRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OverlapRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OVERLAP_RULE_UNSPECIFIED: _OverlapRule.ValueType  # 0
+    """Not given, or no objective on requests."""
+    OVERLAP_RULE_COUNT: _OverlapRule.ValueType  # 1
+    """Both."""
+    OVERLAP_RULE_DROP: _OverlapRule.ValueType  # 2
+    """The process that began later."""
+
+class OverlapRule(_OverlapRule, metaclass=_OverlapRuleEnumTypeWrapper):
+    """What counts where two live processes write one series."""
+
+OVERLAP_RULE_UNSPECIFIED: OverlapRule.ValueType  # 0
+"""Not given, or no objective on requests."""
+OVERLAP_RULE_COUNT: OverlapRule.ValueType  # 1
+"""Both."""
+OVERLAP_RULE_DROP: OverlapRule.ValueType  # 2
+"""The process that began later."""
+Global___OverlapRule: _TypeAlias = OverlapRule  # noqa: Y015
+
 class _MaintenanceEffect:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -1020,6 +1044,7 @@ class Objective(_message.Message):
     EFFECTIVE_START_TIME_FIELD_NUMBER: _builtins.int
     EFFECTIVE_END_TIME_FIELD_NUMBER: _builtins.int
     CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
+    OVERLAP_RULE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name `tenants/{tenant}/objectives/{contract}/{objective}`."""
     display_name: _builtins.str
@@ -1042,6 +1067,8 @@ class Objective(_message.Message):
     """What announced maintenance does to it."""
     contract_version: _builtins.int
     """`version` of the contract that these terms are of."""
+    overlap_rule: Global___OverlapRule.ValueType
+    """What counts where two live processes write one series. Availability and latency objectives only."""
     @_builtins.property
     def target(self) -> Global___Ratio:
         """The promised share: 999/1000. For a latency objective the quantile: 95/100."""
@@ -1126,10 +1153,11 @@ class Objective(_message.Message):
         effective_start_time: _timestamp_pb2.Timestamp | None = ...,
         effective_end_time: _timestamp_pb2.Timestamp | None = ...,
         contract_version: _builtins.int = ...,
+        overlap_rule: Global___OverlapRule.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["back_fill_time", b"back_fill_time", "composite_terms", b"composite_terms", "coverage_floor", b"coverage_floor", "effective_end_time", b"effective_end_time", "effective_start_time", b"effective_start_time", "first_data_time", b"first_data_time", "incident_terms", b"incident_terms", "maintenance_notice", b"maintenance_notice", "method_terms", b"method_terms", "resolution_limit", b"resolution_limit", "signal", b"signal", "slice_duration", b"slice_duration", "target", b"target", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability_method", b"availability_method", "back_fill_time", b"back_fill_time", "composite_terms", b"composite_terms", "contract", b"contract", "contract_version", b"contract_version", "coverage_floor", b"coverage_floor", "display_name", b"display_name", "effective_end_time", b"effective_end_time", "effective_start_time", b"effective_start_time", "first_data_time", b"first_data_time", "incident_terms", b"incident_terms", "latency_reading", b"latency_reading", "maintenance_effect", b"maintenance_effect", "maintenance_notice", b"maintenance_notice", "method_terms", b"method_terms", "metric", b"metric", "name", b"name", "no_data_policy", b"no_data_policy", "resolution_limit", b"resolution_limit", "signal", b"signal", "slice_duration", b"slice_duration", "target", b"target", "threshold_seconds", b"threshold_seconds", "type", b"type", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability_method", b"availability_method", "back_fill_time", b"back_fill_time", "composite_terms", b"composite_terms", "contract", b"contract", "contract_version", b"contract_version", "coverage_floor", b"coverage_floor", "display_name", b"display_name", "effective_end_time", b"effective_end_time", "effective_start_time", b"effective_start_time", "first_data_time", b"first_data_time", "incident_terms", b"incident_terms", "latency_reading", b"latency_reading", "maintenance_effect", b"maintenance_effect", "maintenance_notice", b"maintenance_notice", "method_terms", b"method_terms", "metric", b"metric", "name", b"name", "no_data_policy", b"no_data_policy", "overlap_rule", b"overlap_rule", "resolution_limit", b"resolution_limit", "signal", b"signal", "slice_duration", b"slice_duration", "target", b"target", "threshold_seconds", b"threshold_seconds", "type", b"type", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1754,6 +1782,8 @@ class Latency(_message.Message):
     READING_FIELD_NUMBER: _builtins.int
     SLICE_COUNT_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
+    NO_DATA_POLICY_FIELD_NUMBER: _builtins.int
+    POLICY_VERDICTS_FIELD_NUMBER: _builtins.int
     objective: _builtins.str
     """`tenants/{tenant}/objectives/{contract}/{objective}`."""
     estimate_seconds: _builtins.float
@@ -1780,6 +1810,8 @@ class Latency(_message.Message):
     """Which of the readings the verdict is about; the shares are of slices for SLICES, else of requests."""
     slice_count: _builtins.int
     """Slices with requests, for the SLICES reading; else 0."""
+    no_data_policy: Global___NoDataPolicy.ValueType
+    """The policy that was applied to time without data: it weighs as requests at the average rate."""
     @_builtins.property
     def window(self) -> Global___ResolvedWindow:
         """The window that was used."""
@@ -1814,6 +1846,10 @@ class Latency(_message.Message):
     def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___TermsVerdict]:
         """Each version of the contract that held in the window, oldest first; the verdict is the worst of them."""
 
+    @_builtins.property
+    def policy_verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyVerdict]:
+        """The verdict under each policy."""
+
     def __init__(
         self,
         *,
@@ -1838,10 +1874,12 @@ class Latency(_message.Message):
         reading: Global___LatencyReading.ValueType = ...,
         slice_count: _builtins.int = ...,
         terms: _abc.Iterable[Global___TermsVerdict] | None = ...,
+        no_data_policy: Global___NoDataPolicy.ValueType = ...,
+        policy_verdicts: _abc.Iterable[Global___PolicyVerdict] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "coverage", b"coverage", "quantile", b"quantile", "share_below_lower", b"share_below_lower", "share_below_upper", b"share_below_upper", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "burn_rates", b"burn_rates", "coverage", b"coverage", "estimate_seconds", b"estimate_seconds", "excluded_nanos", b"excluded_nanos", "lower_seconds", b"lower_seconds", "no_data_nanos", b"no_data_nanos", "not_started_nanos", b"not_started_nanos", "objective", b"objective", "quantile", b"quantile", "reading", b"reading", "saturated", b"saturated", "share_below_lower", b"share_below_lower", "share_below_upper", b"share_below_upper", "slice_count", b"slice_count", "terms", b"terms", "threshold_seconds", b"threshold_seconds", "total_count", b"total_count", "upper_seconds", b"upper_seconds", "verdict", b"verdict", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "burn_rates", b"burn_rates", "coverage", b"coverage", "estimate_seconds", b"estimate_seconds", "excluded_nanos", b"excluded_nanos", "lower_seconds", b"lower_seconds", "no_data_nanos", b"no_data_nanos", "no_data_policy", b"no_data_policy", "not_started_nanos", b"not_started_nanos", "objective", b"objective", "policy_verdicts", b"policy_verdicts", "quantile", b"quantile", "reading", b"reading", "saturated", b"saturated", "share_below_lower", b"share_below_lower", "share_below_upper", b"share_below_upper", "slice_count", b"slice_count", "terms", b"terms", "threshold_seconds", b"threshold_seconds", "total_count", b"total_count", "upper_seconds", b"upper_seconds", "verdict", b"verdict", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1945,6 +1983,7 @@ class ObjectiveStatus(_message.Message):
     LATENCY_FIELD_NUMBER: _builtins.int
     INCIDENT_RESOLUTION_FIELD_NUMBER: _builtins.int
     ABSENT_REASON_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_REASONS_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     """The verdict, whatever the type."""
     absent_reason: _builtins.str
@@ -1967,6 +2006,10 @@ class ObjectiveStatus(_message.Message):
     def incident_resolution(self) -> Global___IncidentResolution:
         """Incident resolution."""
 
+    @_builtins.property
+    def left_out_reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why series of its metric are left out, such as a unit that is no unit of time; empty when none are."""
+
     def __init__(
         self,
         *,
@@ -1976,10 +2019,11 @@ class ObjectiveStatus(_message.Message):
         latency: Global___Latency | None = ...,
         incident_resolution: Global___IncidentResolution | None = ...,
         absent_reason: _builtins.str = ...,
+        left_out_reasons: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "incident_resolution", b"incident_resolution", "latency", b"latency", "objective", b"objective", "uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_reason", b"absent_reason", "figures", b"figures", "incident_resolution", b"incident_resolution", "latency", b"latency", "objective", b"objective", "uptime", b"uptime", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_reason", b"absent_reason", "figures", b"figures", "incident_resolution", b"incident_resolution", "latency", b"latency", "left_out_reasons", b"left_out_reasons", "objective", b"objective", "uptime", b"uptime", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_figures: _TypeAlias = _typing.Literal["uptime", "latency", "incident_resolution"]  # noqa: Y015
     _WhichOneofArgType_figures: _TypeAlias = _typing.Literal["figures", b"figures"]  # noqa: Y015
