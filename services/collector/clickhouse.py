@@ -16,6 +16,7 @@ from services.common.clock import Clock
 from services.common.errors import NotFound
 from services.common.migrations import Migration, load_migrations, migrate
 from services.common.native import Block
+from services.common.native_columns import Bytes
 
 # One Native block must become one part: all of it or nothing.
 _ATOMIC = {
@@ -45,13 +46,13 @@ def _omitted(column: TableColumn) -> bool:
     return not data.view(f"u{data.dtype.itemsize}").any()
 
 
-def _native(block: TableBlock) -> tuple[Sequence[str], bytes]:
-    """The columns that are sent, and the block."""
+def _native(block: TableBlock) -> tuple[Sequence[str], Sequence[Bytes]]:
+    """The columns that are sent, and the pieces of the block."""
     native = Block()
     for column in block.columns:
         if not _omitted(column):
             native.add(column.name, column.type, column.data)
-    return native.names, native.to_bytes()
+    return native.names, native.pieces()
 
 
 class ClickHousePointStore:
@@ -89,7 +90,7 @@ class ClickHousePointStore:
             settings={**_ATOMIC, "insert_deduplication_token": token},
         )
 
-    async def _encoded(self, block: TableBlock) -> tuple[Sequence[str], bytes]:
+    async def _encoded(self, block: TableBlock) -> tuple[Sequence[str], Sequence[Bytes]]:
         """In a thread where it takes a while: the event loop has requests to answer."""
         if block.rows < _THREAD_FROM_ROWS:
             return _native(block)

@@ -20,6 +20,8 @@ from clickhouse_connect.driver.summary import QuerySummary
 from services.common.clickhouse_errors import failure_in, unavailable, wrap
 from services.common.clock import SystemClock
 from services.common.errors import InvalidArgument, NotFound
+from services.common.http_pieces import PiecesPayload
+from services.common.native_columns import Bytes
 from services.common.native_read import ReadColumn, read_columns
 
 Parameters = Mapping[str, Any]
@@ -73,14 +75,6 @@ class ClickHouseConfig:
             password=unquote(parts.password or ""),
             database=database,
         )
-
-
-class _Data(bytes):
-    """The body of an insert. The driver would decode all of it to text, twice, to see whether it is a
-    SELECT that may be repeated; the statement beside it says INSERT."""
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002
-        return ""
 
 
 class Database:
@@ -150,26 +144,25 @@ class Database:
     async def insert_native(
         self,
         table: str,
-        block: bytes,
+        block: bytes | Sequence[Bytes],
         columns: Sequence[str],
         *,
         query_id: str,
         settings: Mapping[str, Any] = _NO_PARAMETERS,
     ) -> int:
-        """Insert one Native block; the rows written (also when the server deduplicated them).
+        """Insert one Native block, whole or in pieces; the rows written (also when the server deduplicated
+        them).
 
         Sent exactly once. On Unavailable the insert may still be running: ask `running(query_id)`.
         """
         client = await self._connected()
-        names = ", ".join(f"`{column}`" for column in columns)
-        # `command` and not the driver's raw_insert: that one repeats itself after a lost connection.
+        body: Any = PiecesPayload((block,) if isinstance(block, bytes) else block)
         with self._measured("insert"), wrap():
-            result = await client.command(
-                f"INSERT INTO {table} ({names}) FORMAT Native",
-                data=_Data(block),
-                settings={**_ALWAYS, **settings, "query_id": query_id},
+            # The driver repeats bodies that it can read again after a lost connection: not one of ours.
+            result = await client.raw_insert(
+                table, columns, body, settings={**_ALWAYS, **settings, "query_id": query_id}, fmt="Native"
             )
-        return int(result.written_rows) if isinstance(result, QuerySummary) else 0
+        return int(result.written_rows)
 
     async def running(self, query_id: str) -> bool:
         """Whether a statement with that id is still being executed.

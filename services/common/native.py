@@ -15,6 +15,7 @@ from typing import Any
 
 from services.common.native_columns import (
     Arrays,
+    Bytes,
     CodedStrings,
     Column,
     Ends,
@@ -53,7 +54,7 @@ class Block:
 
     def __init__(self) -> None:
         self._rows: int | None = None
-        self._parts: list[bytes] = []
+        self._parts: list[Bytes] = []
         self._names: list[str] = []
 
     @property
@@ -79,6 +80,7 @@ class Block:
         Raises:
             TypeError, ValueError: the data does not fit the type, or the length differs.
         """
+        body: Bytes
         if type_text == _DICTIONARY and isinstance(data, CodedStrings):
             plain, (body, rows) = _DICTIONARY, dictionary_bytes(data)
         else:
@@ -92,9 +94,13 @@ class Block:
         self._parts.append(body)
         return self
 
+    def pieces(self) -> tuple[Bytes, ...]:
+        """The block on the wire, without a copy of columns that are an array already."""
+        return varint(len(self._names)), varint(self.rows), *self._parts
+
     def to_bytes(self) -> bytes:
         """The block on the wire."""
-        return b"".join((varint(len(self._names)), varint(self.rows), *self._parts))
+        return b"".join(self.pieces())
 
 
 @cache
@@ -109,7 +115,7 @@ def stored_type(type_text: str) -> str:
     return _SIMPLE_AGGREGATE.sub(r"\1", type_text.strip())
 
 
-def _encode(type_text: str, data: Any) -> tuple[bytes, int]:
+def _encode(type_text: str, data: Any) -> tuple[Bytes, int]:
     if (dtype := NUMBERS.get(type_text)) is not None:
         return number_bytes(data, dtype)
     if type_text == "String":
@@ -121,7 +127,7 @@ def _encode(type_text: str, data: Any) -> tuple[bytes, int]:
     return _encode_wrapped(match[1], match[2], data)
 
 
-def _encode_wrapped(outer: str, inner: str, data: Any) -> tuple[bytes, int]:
+def _encode_wrapped(outer: str, inner: str, data: Any) -> tuple[Bytes, int]:
     match outer:
         case "DateTime64":
             return number_bytes(data, "<i8")
@@ -151,7 +157,7 @@ def _nullable_bytes(inner: str, data: Any) -> tuple[bytes, int]:
     body, value_rows = _encode(inner, data.values)
     if rows != value_rows:
         raise ValueError(f"{rows} null marks for {value_rows} values")
-    return nulls + body, rows
+    return b"".join((nulls, body)), rows
 
 
 def _flat(ends: Ends, columns: list[tuple[str, Any]]) -> tuple[bytes, int]:

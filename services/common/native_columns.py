@@ -104,6 +104,9 @@ class Maps:
         return Maps(keys, values, ends)
 
 
+Bytes: TypeAlias = bytes | memoryview
+"""A piece of a block; a view has the array's own memory, which must not change before it is sent."""
+
 Column: TypeAlias = NumpyArray | Strings | Nullable | Arrays | Maps | Sequence[int] | Sequence[float]
 
 
@@ -117,7 +120,7 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def number_bytes(data: Any, dtype: str) -> tuple[bytes, int]:
+def number_bytes(data: Any, dtype: str) -> tuple[Bytes, int]:
     """A fixed-width column as (bytes, rows).
 
     Raises:
@@ -132,7 +135,7 @@ def number_bytes(data: Any, dtype: str) -> tuple[bytes, int]:
     rounded = target.kind == "f" and array.dtype.kind in "iu" and array.dtype.itemsize >= target.itemsize
     if rounded or not np.can_cast(array.dtype, target, casting="safe"):
         raise TypeError(f"a column of {array.dtype} cannot be sent as {target} without a possible loss")
-    return array.astype(target, copy=False).tobytes(), len(array)
+    return np.ascontiguousarray(array, target).view(np.uint8).data, len(array)
 
 
 def bool_bytes(data: Any) -> tuple[bytes, int]:
