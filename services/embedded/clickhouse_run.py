@@ -10,12 +10,13 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from services.embedded import clickhouse_formats as formats
 from services.embedded import clickhouse_sql as sql_text
 from services.embedded.clickhouse_body import Body
-from services.embedded.clickhouse_engine import Engine, Statistics
+from services.embedded.clickhouse_engine import Engine, StatementClass, Statistics
 from services.embedded.clickhouse_errors import ClientGoneError, Code, refuse
 from services.embedded.clickhouse_form import ExternalTable, read_form
 from services.embedded.clickhouse_load import (
@@ -38,6 +39,18 @@ _WAITED_RESULT_BYTES = 16 * 1024 * 1024
 _WHOLE_RESULT_SECONDS = 0.1
 _STREAMED_WORDS = frozenset({"SELECT", "WITH", "FROM", "("})
 _SESSION_WORDS = frozenset({"SET", "USE"})
+# Programs ask the same few questions with other values; reading the text is a good part of a small one.
+_REMEMBERED, _REMEMBERED_CHARS = 512, 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a statement's own text says."""
+
+    word: str
+    format: str
+    writes_outfile: bool
+    reads_input: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,7 @@ class QueryRunner:
         self._engine = engine
         self._handles = handles
         self._monotonic = monotonic
+        self._classes: dict[tuple[str, tuple[tuple[str, str], ...]], StatementClass] = {}
 
     def run(self, request: QueryRequest, body: Body, reply: Reply, running: Running) -> None:
         """Execute and answer. Raises ClickHouseError before any output, ClientGoneError when nobody waits."""
@@ -105,14 +119,33 @@ class QueryRunner:
                 reply.whole(Head("", statistics, self._monotonic() - started), b"")
                 return
             sql = decoded(_rest(prefix, body))
-            _check_statement(lease, request, sql, running)
-            self._query(lease, request, sql, reply=reply, started=started, running=running)
+            _check_statement(self._classify(lease, request, sql), request, sql, running)
+            try:
+                self._query(lease, request, sql, reply=reply, started=started, running=running)
+            finally:
+                if not running.read_only:
+                    self._handles.forget_spares()
+            lease.unchanged = running.read_only and not tables
+
+    def _classify(self, lease: Lease, request: QueryRequest, sql: str) -> StatementClass:
+        """What the parser says; it says the same again of the same text under the same settings."""
+        if not sql.strip():
+            raise refuse(Code.SYNTAX_ERROR, "Syntax error: Empty query.")
+        if lease.in_session or len(sql) > _REMEMBERED_CHARS:
+            return lease.handle.classify(sql)
+        key = sql, tuple(sorted(request.settings.items()))
+        found = self._classes.get(key)
+        if found is None:
+            if len(self._classes) >= _REMEMBERED:
+                self._classes.clear()
+            found = self._classes[key] = lease.handle.classify(sql)
+        return found
 
     def _query(
         self, lease: Lease, request: QueryRequest, sql: str, *, reply: Reply, started: float, running: Running
     ) -> None:
-        word = sql_text.first_word(sql)
-        fmt = sql_text.output_format(sql) or request.default_format or _DEFAULT_FORMAT
+        said = _said(sql)
+        word, fmt = said.word, said.format or request.default_format or _DEFAULT_FORMAT
         prefix = block_prefix(fmt, request.native_revision)
         streams = running.read_only and word in _STREAMED_WORDS and formats.chunks_concatenate(fmt)
         if streams and self._stream(lease, request, sql, fmt=fmt, reply=reply, started=started):
@@ -182,15 +215,27 @@ def _rest(prefix: bytes, body: Body) -> bytes:
     return b"".join(parts)
 
 
-def _check_statement(lease: Lease, request: QueryRequest, sql: str, running: Running) -> None:
-    if not sql.strip():
-        raise refuse(Code.SYNTAX_ERROR, "Syntax error: Empty query.")
-    found = lease.handle.classify(sql)
+def _said(sql: str) -> _Said:
+    return _read_text(sql) if len(sql) <= _REMEMBERED_CHARS else _read_text.__wrapped__(sql)
+
+
+@lru_cache(_REMEMBERED)
+def _read_text(sql: str) -> _Said:
+    return _Said(
+        word=sql_text.first_word(sql),
+        format=sql_text.output_format(sql),
+        writes_outfile=sql_text.writes_outfile(sql),
+        reads_input=sql_text.reads_input(sql),
+    )
+
+
+def _check_statement(found: StatementClass, request: QueryRequest, sql: str, running: Running) -> None:
     refuse_second_statement(found)
-    if sql_text.writes_outfile(sql):
+    said = _said(sql)
+    if said.writes_outfile:
         raise refuse(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed.")
     # In this order: whoever notes that the client left sets its flag first and reads this one second.
-    if sql_text.reads_input(sql):
+    if said.reads_input:
         # The engine would find no body and store nothing, without an error.
         raise refuse(Code.NOT_IMPLEMENTED, "The embedded server has no input(): INSERT ... FORMAT instead.")
     running.read_only = found.read_only
@@ -198,5 +243,5 @@ def _check_statement(lease: Lease, request: QueryRequest, sql: str, running: Run
         raise ClientGoneError
     # Outside a session readonly=2 on the handle says the same; on a session's handle it could not be undone.
     parses_and_writes = found.count == 1 and not found.read_only
-    if parses_and_writes and not request.writes_allowed and sql_text.first_word(sql) not in _SESSION_WORDS:
+    if parses_and_writes and not request.writes_allowed and said.word not in _SESSION_WORDS:
         raise readonly_error(request)

@@ -1,7 +1,8 @@
 """Sessions and running queries: who may run now, on which handle, with which settings.
 
-A session keeps its handle between requests (temporary tables, SET, USE); a request without one gets a fresh
-handle. Must not know HTTP framing.
+A session keeps its handle between requests (temporary tables, SET, USE). A request without one gets a handle
+that nobody has changed: a fresh one, or a spare on which only SELECTs ran under the same settings, since
+making one ready costs more than a small SELECT. Must not know HTTP framing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from dataclasses import dataclass, field
 from services.embedded.clickhouse_engine import TAG_SETTING, Engine, Handle
 from services.embedded.clickhouse_errors import Code, refuse
 from services.embedded.clickhouse_request import QueryRequest
+
+_MOST_SPARES = 32
+_OF_ONE_REQUEST = ("log_comment", TAG_SETTING)
 
 
 @dataclass(slots=True)
@@ -81,12 +85,20 @@ class _Session:
 class Lease:
     """A handle made ready for one request. `in_session` means its state outlives the request.
 
-    Whoever ran a USE on it sets `changed_database`.
+    Whoever ran a USE on it sets `changed_database`; whoever ran nothing but a SELECT to its end, `unchanged`.
     """
 
     handle: Handle
     in_session: bool
     changed_database: bool = False
+    unchanged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Spare:
+    database: str
+    settings: dict[str, str]
+    handle: Handle
 
 
 class Handles:
@@ -97,6 +109,8 @@ class Handles:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._sessions: dict[str, _Session] = {}
+        self._spares: list[_Spare] = []
+        self._changes = 0
 
     @contextmanager
     def lease(self, request: QueryRequest, running: Running) -> Iterator[Lease]:
@@ -105,26 +119,66 @@ class Handles:
             with self._session(request, running) as lease:
                 yield lease
             return
-        handle = self._engine.open_handle()
+        settings = _settings(request, running)
+        readonly = settings.pop("readonly", "")
+        own = {name: settings.pop(name) for name in _OF_ONE_REQUEST}
+        changes, handle = self._changes, None
+        if request.writes_allowed:
+            handle = self._spare(request.database, settings)
+        ready = handle is not None
+        handle = handle or self._engine.open_handle()
+        lease = Lease(handle, in_session=False)
         try:
-            settings = _settings(request, running)
-            readonly = settings.pop("readonly", "")
-            handle.set(settings)
-            if request.database:
+            handle.set(own if ready else {**settings, **own})
+            if request.database and not ready:
                 handle.use(request.database)
             # Last, since nothing can be set after it; 2 = reads only, but settings in the query are allowed.
             if not request.writes_allowed:
                 handle.set({"readonly": readonly if readonly not in {"", "0"} else "2"})
-            yield Lease(handle, in_session=False)
+            yield lease
+        except BaseException:
+            lease.unchanged = False
+            raise
         finally:
-            handle.close()
+            spare = _Spare(request.database, settings, handle)
+            if not (lease.unchanged and request.writes_allowed and self._keep(spare, changes)):
+                handle.close()
+
+    def forget_spares(self) -> None:
+        """Something was changed that a spare handle may still have as it was: its database may be gone."""
+        with self._lock:
+            self._changes += 1
+            spares, self._spares = self._spares, []
+        for spare in spares:
+            spare.handle.close()
 
     def close(self) -> None:
-        """Close every session."""
+        """Close every session and every spare."""
+        self.forget_spares()
         with self._lock:
             sessions, self._sessions = list(self._sessions.values()), {}
         for session in sessions:
             session.handle.close()
+
+    def _spare(self, database: str, settings: dict[str, str]) -> Handle | None:
+        """The one that was used last, of those with this database and these settings."""
+        with self._lock:
+            for k in range(len(self._spares) - 1, -1, -1):
+                if (self._spares[k].database, self._spares[k].settings) == (database, settings):
+                    return self._spares.pop(k).handle
+        return None
+
+    def _keep(self, spare: _Spare, changes: int) -> bool:
+        dropped = None
+        with self._lock:
+            if changes != self._changes:
+                return False
+            self._spares.append(spare)
+            if len(self._spares) > _MOST_SPARES:
+                dropped = self._spares.pop(0)
+        if dropped is not None:
+            dropped.handle.close()
+        return True
 
     @contextmanager
     def _session(self, request: QueryRequest, running: Running) -> Iterator[Lease]:

@@ -336,6 +336,27 @@ def test_sessions_keep_state_and_url_settings_do_not_leak_into_them(http: httpx.
     assert missing.headers["x-clickhouse-exception-code"] == "372"
 
 
+def test_nothing_of_one_request_is_left_for_the_next(http: httpx.Client) -> None:
+    """Handles are used again: settings, databases and comments are not."""
+    asks = "SELECT currentDatabase(), getSetting('max_block_size'), getSetting('log_comment')"
+    database = f"d_{uuid.uuid4().hex}"
+    assert http.post("/", content=f"CREATE DATABASE {database} ENGINE = Atomic").status_code == 200
+    plain = http.post("/?log_comment=a", content=asks).text
+    here = {"database": database, "max_block_size": "77", "log_comment": "b"}
+    for _ in range(3):
+        assert http.post("/", params=here, content=asks).text == f"{database}\t77\tb\n"
+        assert http.post("/?log_comment=a", content=asks).text == plain
+        failed = http.post("/", params={**here, "max_block_size": "78"}, content="SELECT throwIf(1)")
+        assert failed.status_code == 500
+        assert http.get("/", params={**here, "query": asks}).text == f"{database}\t77\tb\n"
+        assert "UNKNOWN_SETTING" in http.post("/?no_such_setting=1", content=asks).text
+
+    assert http.post("/", content=f"DROP DATABASE {database} SYNC").status_code == 200
+
+    gone = http.post("/", params=here, content=asks)
+    assert gone.headers["X-ClickHouse-Exception-Code"] == "81"
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "lz4", "zstd"])
 def test_responses_are_compressed_only_when_asked(server: EmbeddedClickHouse, encoding: str) -> None:
     decoders = {
