@@ -124,6 +124,7 @@ class Decoder:
             Undecodable: not a valid request: broken framing, wrong UTF-8, nested too deep.
             RequestTooLarge: REQUEST_TOO_MANY_POINTS, it has more than `most_points`; as many exemplars,
                 metrics and stretches of points, and 16 times as many list elements, are too many as well.
+                REQUEST_SERIES_TOO_LARGE, its new series take too much. Neither without `most_points`.
         """
         return self.decode_array(raw, np.frombuffer(raw, np.uint8) if raw else _NOTHING, most_points)
 
@@ -132,7 +133,8 @@ class Decoder:
         count, tables, values, exemplars = self._read(buf, most_points)
         common = tables[0]
         numbers, histograms, exp_histograms, summaries = type_columns(tables, values)
-        series, index = self._series(raw, common[memory.HASH_A, :count], common[memory.HASH_B, :count])
+        hash_a, hash_b = common[memory.HASH_A, :count], common[memory.HASH_B, :count]
+        series, index = self._series(raw, hash_a, hash_b, bounded=most_points is not None)
         return columns.Decoded(
             series=series,
             type=common[memory.TYPE, :count].astype(np.uint8),
@@ -175,9 +177,11 @@ class Decoder:
             lists.fill_exemplars(buf, own.work, own.segments, exemplars)
         return _Passes(count, tables, values, exemplars)
 
-    def _series(self, raw: bytes, hash_a: U64, hash_b: U64) -> tuple[columns.SeriesTable, Ints]:
+    def _series(
+        self, raw: bytes, hash_a: U64, hash_b: U64, *, bounded: bool
+    ) -> tuple[columns.SeriesTable, Ints]:
         def read(places: Sequence[int]) -> list[SeriesFacts]:
-            return read_series(parse(raw), places)
+            return read_series(parse(raw), places, bounded=bounded)
 
         generation, found = self.directory.resolve(hash_a, hash_b, read)
         index, distinct = np.empty(len(found), np.int64), np.empty(len(found), np.int64)
@@ -228,6 +232,6 @@ def decode(raw: bytes, *, most_points: int | None = None) -> columns.Decoded:
 
     Raises:
         Undecodable: not a valid request: broken framing, wrong UTF-8, nested too deep.
-        RequestTooLarge: REQUEST_TOO_MANY_POINTS, as `Decoder.decode`.
+        RequestTooLarge: REQUEST_TOO_MANY_POINTS, REQUEST_SERIES_TOO_LARGE, as `Decoder.decode`.
     """
     return _DECODER.decode(raw, most_points=most_points)

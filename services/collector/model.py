@@ -129,6 +129,8 @@ class Record:
     tenant: str
     requests: tuple[LoggedRequest, ...] = ()
     tick: bool = False
+    unpacked_bytes: int = field(default=0, compare=False)
+    """Of the requests as received, where only the head was read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,8 @@ def decode_heads(data: bytes) -> Record:
     """As `decode_record`, without unpacking the payload: every `raw` is empty."""
     heads, tenant, kind, _ = _decode_heads(data)
     requests = tuple(LoggedRequest(identifier, b"", points, bits) for identifier, points, _, bits in heads)
-    return Record(tenant=tenant, requests=requests, tick=kind == _KIND_TICK)
+    unpacked = sum(length for _, _, length, _ in heads)
+    return Record(tenant=tenant, requests=requests, tick=kind == _KIND_TICK, unpacked_bytes=unpacked)
 
 
 def _decode_heads(data: bytes) -> tuple[list[tuple[bytes, int, int, bytes]], str, int, int]:

@@ -21,6 +21,8 @@ from services.collector.kernels.series_table import MISSING, find_series, insert
 from services.collector.model import I32, I64, U64
 
 FIRST_LIMIT = 1 << 13
+MOST_BYTES = 128 << 20
+"""Of the identities of a generation: series of 500 bytes fill its number first."""
 
 
 class SeriesFacts(NamedTuple):
@@ -46,7 +48,7 @@ class Generation:
         self.identities: NDArray[np.object_] = np.empty(limit, np.object_)
         self.metrics: NDArray[np.object_] = np.empty(limit, np.object_)
         self.temporalities: I32 = np.zeros(limit, np.int32)
-        self.used = 0
+        self.used = self.bytes = 0
         self._tables: dict[bytes, SeriesTable] = {}
         self._table_rows = 0
         self._by_identity: dict[bytes, int] = {}
@@ -100,14 +102,19 @@ class Generation:
         self.metrics[reference] = facts.metric
         self.temporalities[reference] = facts.temporality
         self._by_identity[facts.identity] = reference
+        self.bytes += len(facts.identity)
         return reference
 
 
 class SeriesDirectory:
-    """The generations of a process; safe for many threads. Remembers at most twice `capacity` hashes."""
+    """The generations of a process; safe for many threads.
 
-    def __init__(self, capacity: int = 1 << 18) -> None:
-        self._capacity = capacity
+    Remembers at most twice `capacity` hashes, and identities of at most twice `most_bytes` and what the
+    requests bring that pass it.
+    """
+
+    def __init__(self, capacity: int = 1 << 18, most_bytes: int = MOST_BYTES) -> None:
+        self._capacity, self._most_bytes = capacity, most_bytes
         self._lock = threading.Lock()
         self._current = Generation(min(FIRST_LIMIT, capacity))
         self._previous = Generation(1)
@@ -128,7 +135,8 @@ class SeriesDirectory:
     def _learn(self, hash_a: U64, hash_b: U64, read: ReadSeries) -> tuple[Generation, I64]:
         found, _ = self._current.find(hash_a, hash_b)
         places = _first_places(hash_a, hash_b, np.flatnonzero(found == MISSING))
-        if self._current.used + len(places) > self._current.limit:
+        full = self._current.used + len(places) > self._current.limit
+        if full or self._current.bytes > self._most_bytes:
             places = _first_places(hash_a, hash_b, np.arange(len(hash_a)))
             limit = max(len(places), min(self._capacity, 2 * self._current.limit))
             self._previous, self._current = self._current, Generation(limit)

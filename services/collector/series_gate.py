@@ -21,7 +21,7 @@ from services.common.clock import Clock
 from services.common.errors import Unavailable
 from services.common.telemetry import Counters
 
-_MOST_IDS = 1 << 18
+_MOST_IDS, _MOST_BYTES = 1 << 18, 128 << 20
 """Of all tenants; the bytes of an identity, which decoding remembers as well, are most of each."""
 _MOST_TABLES = 1 << 10
 _THREAD_FROM = 64
@@ -60,7 +60,7 @@ class SeriesGate:
         self._counters = counters
         self._lanes: dict[str, _Lane] = {}
         self._most_ids = remember
-        self._remembered = 0
+        self._remembered = self._bytes = 0
 
     async def judge(self, tenant: str, decoded: Decoded, verdict: Verdict) -> Verdict:
         """The verdict with the points of series beyond the limit refused too.
@@ -114,11 +114,13 @@ class SeriesGate:
         return np.array(whole, np.uint64)
 
     def _keep(self, lane: _Lane, computed: dict[bytes, int]) -> None:
+        size = sum(map(len, computed))
         self._remembered += len(computed)
-        if self._remembered > self._most_ids:
+        self._bytes += size
+        if self._remembered > self._most_ids or self._bytes > _MOST_BYTES:
             for each in self._lanes.values():
-                each.ids = {}
-            self._remembered = len(computed)
+                each.ids, each.tables = {}, {}
+            self._remembered, self._bytes = len(computed), size
         lane.ids.update(computed)
 
 

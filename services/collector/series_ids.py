@@ -29,6 +29,8 @@ from services.collector.ports import IdPlace
 
 _SALTED = struct.Struct("<QQI")
 _ASKED_SALTS = 2
+_MOST_BYTES = 256 << 20
+"""Of the identities whose ids are remembered; as a rule decoding has them too."""
 
 
 class NewSeries(NamedTuple):
@@ -91,6 +93,7 @@ class SeriesIds:
         self._capacity = capacity
         self._hash64 = hash64
         self._decided: OrderedDict[tuple[str, bytes], SeriesKey] = OrderedDict()
+        self._bytes = 0
         self._tables: dict[tuple[str, int], tuple[tuple[bytes, ...], TableKeys]] = {}
         self._table_rows = 0
 
@@ -128,9 +131,11 @@ class SeriesIds:
     def remember(self, decided: Iterable[tuple[str, bytes, SeriesKey]]) -> None:
         """Keep decisions; call it when the rows of these series are stored."""
         for tenant, identity, key in decided:
+            self._bytes += 0 if (tenant, identity) in self._decided else len(identity)
             self._decided[tenant, identity] = key
-        while len(self._decided) > self._capacity:
-            self._decided.popitem(last=False)
+        while len(self._decided) > self._capacity or self._bytes > _MOST_BYTES:
+            (_, identity), _ = self._decided.popitem(last=False)
+            self._bytes -= len(identity)
 
 
 def choose(series: Iterable[NewSeries], owners: Owners) -> Decisions:

@@ -39,6 +39,8 @@ from services.common.log_port import Entry
 
 MAX_BATCH_BYTES = 32 << 20
 """Compressed bytes of records in a batch; bounds memory when points are large."""
+MAX_UNPACKED_BYTES = 128 << 20
+"""Of its requests as received: 64 MiB that compress well are a record of some kilobytes."""
 
 _LOW_32 = 0xFFFFFFFF
 
@@ -84,13 +86,14 @@ def lasting_rows(block: TableBlock, *, now_ns: int) -> int:
 
 
 def cut(entries: Sequence[Entry], *, max_points: int) -> list[Entry]:
-    """The longest head of `entries` within `max_points` and the byte limit; at least one entry."""
-    points = size = 0
+    """The longest head of `entries` within `max_points` and the byte limits; at least one entry."""
+    points = size = unpacked = 0
     for place, entry in enumerate(entries):
-        heads = readable_heads(entry)
-        points += sum(request.point_count for request in heads.requests) if heads is not None else 0
         size += len(entry.data)
-        if place and (points > max_points or size > MAX_BATCH_BYTES):
+        if (heads := readable_heads(entry)) is not None:
+            points += sum(request.point_count for request in heads.requests)
+            unpacked += heads.unpacked_bytes
+        if place and (points > max_points or size > MAX_BATCH_BYTES or unpacked > MAX_UNPACKED_BYTES):
             return list(entries[:place])
     return list(entries)
 
