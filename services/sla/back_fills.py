@@ -1,8 +1,10 @@
-"""Which slices of an objective were filled in afterwards: the provenance that is shown beside its figures.
+"""What the slicer's record says of an objective's slices, to be shown beside its figures: which were filled
+in afterwards, and which series are left out and why.
 
-Reads the slicer's record of work. It is a remark and no figure, so it is read at most once in a while, and
-without the log there is none.
+It is a remark and no figure, so it is read at most once in a while, and without the log there is none.
 """
+
+from dataclasses import dataclass
 
 from services.common.clock import Clock
 from services.common.errors import Unavailable
@@ -12,16 +14,27 @@ from services.sla.slice_work import KvWorkStore
 _FRESH_NS = 30_000_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """until_ms: slices that begin before it were filled in from raw data; None: none were.
+
+    left_out: why series are in no slice, a sentence each.
+    """
+
+    until_ms: int | None = None
+    left_out: tuple[str, ...] = ()
+
+
 class BackFills:
-    """Back-fill times by (tenant, objective key)."""
+    """Remarks by (tenant, objective key)."""
 
     def __init__(self, kv: KeyValue, clock: Clock) -> None:
         self._works = KvWorkStore(kv)
         self._clock = clock
-        self._known: dict[tuple[str, str], tuple[int, int | None]] = {}
+        self._known: dict[tuple[str, str], tuple[int, Remark]] = {}
 
-    async def time_of(self, tenant: str, objective: str) -> int | None:
-        """Slices that begin before this (ms) were filled in from raw data; None when none were."""
+    async def remark(self, tenant: str, objective: str) -> Remark:
+        """What there is to say, up to half a minute old."""
         now_ns = self._clock.monotonic_ns()
         known = self._known.get((tenant, objective))
         if known is not None and now_ns - known[0] < _FRESH_NS:
@@ -29,7 +42,7 @@ class BackFills:
         try:
             work = await self._works.load(tenant, objective)
         except Unavailable:
-            return None if known is None else known[1]
-        found = None if work is None or work.until_ms == 0 else work.until_ms
+            return Remark() if known is None else known[1]
+        found = Remark() if work is None else Remark(work.until_ms or None, work.left_out)
         self._known[tenant, objective] = now_ns, found
         return found

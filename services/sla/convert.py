@@ -184,9 +184,10 @@ def objectives_to_proto(page: Page[Objective]) -> sla_service_pb2.ListObjectives
 
 def _objective_status(one: ObjectiveStatus) -> sla_pb2.ObjectiveStatus:
     out = sla_pb2.ObjectiveStatus(
-        objective=objective_to_proto(one.objective, one.first_data_ms, one.back_fill_ms),
+        objective=objective_to_proto(one.objective, one.first_data_ms, one.remark.until_ms),
         verdict=_VERDICTS[one.verdict],
         absent_reason=one.absent_reason,
+        left_out_reasons=one.remark.left_out,
     )
     match one.figures:
         case Uptime():

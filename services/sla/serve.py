@@ -13,7 +13,7 @@ from services.common.auth import PLATFORM_TENANT, Role, current_principal, requi
 from services.common.clock import Clock
 from services.common.errors import ResourceExhausted
 from services.common.telemetry import Counters
-from services.sla.back_fills import BackFills
+from services.sla.back_fills import BackFills, Remark
 from services.sla.errors import (
     BadName,
     BadWindow,
@@ -37,6 +37,7 @@ _READERS = (Role.READER, Role.AUDITOR, Role.OPERATOR)
 _MOST_TENANTS = 1000
 _SHARES = (ObjectiveKind.AVAILABILITY, ObjectiveKind.DATA_AVAILABILITY, ObjectiveKind.COMPOSITE)
 _HOUR_MS = 3_600_000
+_NOTHING = Remark()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class ObjectiveStatus:
     first_data_ms: int | None
     figures: Figures | None
     absent_reason: str = ""
-    back_fill_ms: int | None = None
+    remark: Remark = _NOTHING
 
     @property
     def verdict(self) -> Verdict:
@@ -101,7 +102,7 @@ class SlaFigures:
         incidents: None: incident objectives have no incidents.
         kept: figures that were computed before; None: of this process only.
         burn_windows: lengths of an objective's burn windows, ms; None: derived from its period.
-        back_fills: which slices were filled in afterwards; None: nobody knows.
+        back_fills: which slices were filled in afterwards, which series left out; None: nobody knows.
     """
 
     def __init__(
@@ -249,26 +250,26 @@ class SlaFigures:
     async def _statuses(self, objectives: Sequence[Objective], asked: Asked) -> list[ObjectiveStatus]:
         """In their order; what has slices is read together."""
         prepared = await asyncio.gather(*(self._prepared(one, asked) for one in objectives))
-        questions = [question for question, _, _ in prepared if question is not None]
+        questions = [question for question, _ in prepared if question is not None]
         figures = iter(await self._answers(questions))
         found = []
-        for objective, (question, filled_ms, absent) in zip(objectives, prepared, strict=True):
+        for objective, (question, absent) in zip(objectives, prepared, strict=True):
+            remark = _NOTHING
+            if self._back_fills is not None:
+                remark = await self._back_fills.remark(objective.tenant, objective.key)
             if question is None:
-                found.append(ObjectiveStatus(objective, None, None, absent))
+                found.append(ObjectiveStatus(objective, None, None, absent, remark))
                 continue
             first_ms = question.head.first_ms if question.head.database else None
-            found.append(ObjectiveStatus(objective, first_ms, next(figures), back_fill_ms=filled_ms))
+            found.append(ObjectiveStatus(objective, first_ms, next(figures), remark=remark))
         return found
 
-    async def _prepared(self, objective: Objective, asked: Asked) -> tuple[Question | None, int | None, str]:
-        """(question, back-fill time, ""), or why there is no question."""
+    async def _prepared(self, objective: Objective, asked: Asked) -> tuple[Question | None, str]:
+        """(question, ""), or why there is no question."""
         try:
-            question = await self._questions.of(objective, asked)
+            return await self._questions.of(objective, asked), ""
         except ObjectiveHasNoData as err:
-            return None, None, err.reason
-        if self._back_fills is None:
-            return question, None, ""
-        return question, await self._back_fills.time_of(objective.tenant, objective.key), ""
+            return None, err.reason
 
     async def _figures(self, objective: Objective, asked: Asked, quantile: Fraction | None = None) -> Figures:
         return (await self._answers([await self._questions.of(objective, asked, quantile)]))[0]

@@ -5,6 +5,7 @@ Asks the source and the books' own facts; decides nothing about publishing.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from services.sla.model import Ints, Objective, Slice
 from services.sla.slice_book import Book
@@ -12,7 +13,7 @@ from services.sla.slice_compute import Grid
 from services.sla.slice_coverage import LOOKBACK_MS, latest
 from services.sla.slice_hours import HOUR_MS
 from services.sla.slice_range import Range, dirty_range
-from services.sla.slice_source import Loaded, Source
+from services.sla.slice_source import Loaded, Source, left_out
 from services.sla.slice_terms import Exclusions
 
 _MARGIN_MS = 60_000
@@ -66,6 +67,8 @@ class Recompute:
             loaded = await self._source.load(versions, min(low, loaded.low_ms), max(high, loaded.high_ms))
         out: list[list[Slice]] = []
         for (book, version), grid in zip(group, grids, strict=True):
+            if not forced and loaded.high_ms > book.sealed_ms:
+                book.work = replace(book.work, left_out=left_out(loaded, version))
             if grid is None:
                 out.append([])
                 continue

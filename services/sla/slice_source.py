@@ -7,7 +7,7 @@ only, so another way is another source. What a source says depends on the points
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from services.common.telemetry import Counters
@@ -41,6 +41,7 @@ class Feed(NamedTuple):
 
 
 REQUESTS = "requests"
+_MOST_REASONS = 5
 
 
 class Loaded(Protocol):
@@ -67,6 +68,11 @@ class Loaded(Protocol):
     def slices(self, objective: Objective, *, grid: Grid, first_ms: int, excluded: Ints) -> list[Slice]:
         """Every slice of the grid, provisional; `excluded` is maintenance. Runs in a thread."""
         ...
+
+
+def left_out(loaded: Loaded, objective: Objective) -> tuple[str, ...]:
+    """Why series that reported in the loaded range are left out of an objective, in order; mostly nothing."""
+    return loaded.left_out.get(objective.key, ()) if isinstance(loaded, _Requests) else ()
 
 
 class Source(Protocol):
@@ -99,6 +105,7 @@ class _Requests:
     series: Mapping[int, Series]
     parts: tuple[Increments, ...]
     covers: Mapping[tuple[str, int], Covered]
+    left_out: Mapping[str, tuple[str, ...]]
 
     def cover(self, objective: Objective) -> Covered:
         """See `Loaded.cover`."""
@@ -156,24 +163,34 @@ class RequestSource:
                 parts.append(await asyncio.to_thread(increments_of, in_order(found), series, reports))
         self._overlaps.seen(tenant, metric, parts)
         covers = {}
+        reported = {s: series[s] for s in set(exports.series.tolist()) if s in series}
+        left_out = {one.key: self._left_out(one, reported) for one in objectives}
         for one in objectives:
-            self._tell_units(one, series)
             senders = {found.sender_id for found in series.values() if matches(found, one)}
             members = {s: known.sender_id for s, known in series.items() if known.sender_id in senders}
             covers[one.key, one.from_ms] = covered(exports, beats, members)
-        return _Requests(low_ms, high_ms, series, tuple(parts), covers)
+        return _Requests(low_ms, high_ms, series, tuple(parts), covers, left_out)
 
-    def _tell_units(self, objective: Objective, series: Mapping[int, Series]) -> None:
-        """Why a latency objective leaves series out, once for each."""
+    def _left_out(self, objective: Objective, series: Mapping[int, Series]) -> tuple[str, ...]:
+        """Why a latency objective leaves series out; each is logged once."""
         if objective.kind is not ObjectiveKind.LATENCY:
-            return
-        for one in series.values():
-            if one.series_id not in self._told and (problem := unit_problem(one)):
-                self._told.add(one.series_id)
-                name, tenant = objective.key, objective.tenant
-                _logger.warning(
-                    "%s of %s leaves out series of %s: %s", name, tenant, objective.metric, problem
-                )
+            return ()
+        problems = {
+            one.series_id: problem
+            for one in series.values()
+            if matches(one, replace(objective, kind=ObjectiveKind.AVAILABILITY))
+            and (problem := unit_problem(one))
+        }
+        for series_id in problems.keys() - self._told:
+            self._told.add(series_id)
+            _logger.warning(
+                "%s of %s leaves out series of %s: %s",
+                objective.key,
+                objective.tenant,
+                objective.metric,
+                problems[series_id],
+            )
+        return tuple(sorted(set(problems.values())))[:_MOST_REASONS]
 
     def _tell_impossible(self, tenant: str, metric: str, rows: Rows) -> None:
         """Series that sent a count which cannot be, once each."""

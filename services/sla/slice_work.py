@@ -35,6 +35,7 @@ class Work:
     filled_ms: the filling has come down to here; None: it begins where the live slices do.
     repairs: ranges to compute again.
     footing: terms and maintenance that the published slices were computed with; None: not looked at yet.
+    left_out: why series that report now are in no slice, for people.
     """
 
     until_ms: int = 0
@@ -44,6 +45,7 @@ class Work:
     filled_ms: int | None = None
     repairs: tuple[Range, ...] = ()
     footing: Footing | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def filling(self) -> bool:
@@ -181,6 +183,7 @@ def work_to_json(work: Work) -> bytes:
         "filled_ms": work.filled_ms,
         "repairs": [[one.low_ms, one.high_ms] for one in work.repairs],
         "footing": None if work.footing is None else _footing_to_dict(work.footing),
+        "left_out": list(work.left_out),
     }
     return json.dumps(record, separators=(",", ":")).encode()
 
@@ -202,6 +205,7 @@ def work_from_json(data: bytes) -> Work:
         filled_ms=_optional(record["filled_ms"]),
         repairs=tuple(Range(int(low), int(high)) for low, high in record["repairs"]),
         footing=None if record["footing"] is None else _footing_from_dict(record["footing"]),
+        left_out=tuple(str(one) for one in record.get("left_out", ())),
     )
 
 

@@ -99,6 +99,11 @@ def print_statuses(statuses: Sequence[sla_pb2.SlaStatus], title: str | None = No
         columns = columns[:_NO_DATA] + columns[_NO_DATA + 1 :]
         rows = [row[:_NO_DATA] + row[_NO_DATA + 1 :] for row in rows]
     options.console.print(render.table(title, columns, rows))
+    for status in statuses:
+        for each in status.objectives:
+            for reason in each.left_out_reasons:
+                name = each.objective.name.removeprefix("tenants/").replace("/objectives/", " ")
+                options.console.print(f"{name} leaves series out: {reason}.", style="yellow", markup=False)
 
 
 def rows_of(status: sla_pb2.SlaStatus) -> Iterator[tuple[str, ...]]:

@@ -10,18 +10,26 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from services.common.auth import Principal, Role, enter_principal, leave_principal
+from services.common.clock import ManualClock
+from services.common.log_memory import MemoryEngine
+from services.sla.back_fills import BackFills
+from services.sla.convert import status_to_proto
 from services.sla.distribution import merge, requests_within
 from services.sla.kernels import exponential
 from services.sla.memory import MemoryPointReader
-from services.sla.model import DistributionKind, PointKind, Series
+from services.sla.model import DistributionKind, PointKind, Series, Verdict
 from services.sla.rows_build import Point
+from services.sla.serve import Asked, SlaFigures, Status
 from services.sla.slice_compute import Grid
 from services.sla.slice_grid import NOTHING
 from services.sla.slice_rows import unit_problem
 from services.sla.slice_source import RequestSource
+from services.sla.slice_work import KvWorkStore
 from tests.unit.sla.clients import METRIC, TENANT
 from tests.unit.sla.signals import at
-from tests.unit.sla.slicing import LATENCY
+from tests.unit.sla.slicing import LATENCY, Bench
+from tests.unit.sla.test_serving import Contracts as OneContract
 from tests.unit.sla.test_slice_engine import OK
 
 AROUND = (math.nextafter(2.0, 0.0), 2.0, math.nextafter(2.0, 3.0))
@@ -117,6 +125,47 @@ async def test_what_cannot_be_told_in_seconds_is_no_data_with_a_reason(unit, kin
         slices = await sliced(series, Point(1, at(10), 1, (1,), at(0)))
         assert [(one.total, one.up_ns) for one in slices] == [(0, 0)] * 3
         assert reason in caplog.text
+
+
+async def test_what_is_left_out_is_said_beside_the_objective_as_long_as_it_comes():
+    clock = ManualClock()
+    kv = MemoryEngine(clock).kv
+    remarks = BackFills(kv, clock)
+    bench = Bench(MemoryPointReader(), LATENCY)
+    bench.works = KvWorkStore(kv)
+    bench.restart()
+    millis, furlongs = (
+        replace(OK, unit="ms"),
+        replace(OK, series_id=2, unit="furlong", kind=PointKind.EXPLICIT),
+    )
+
+    async def report(seconds, *series):
+        for one in series:
+            point = replace(Point(1, at(seconds), 1, (1,), at(0)), series_id=one.series_id)
+            bench.reader.put(TENANT, METRIC, one, point)
+        await bench.apply(at(seconds) + 300, (at(seconds), at(seconds)))
+        clock.advance(31)
+
+    await report(10, millis, furlongs)
+    figures = SlaFigures(contracts=OneContract(LATENCY), slices=bench.store, clock=clock, back_fills=remarks)
+    token = enter_principal(Principal(TENANT, Role.READER, "t"))
+    try:
+        (status,) = (await figures.status(TENANT, Asked())).objectives
+    finally:
+        leave_principal(token)
+
+    assert (status.verdict, status.absent_reason) == (Verdict.NO_DATA, "OBJECTIVE_HAS_NO_DATA")
+    assert status.remark.left_out == (
+        "exponential buckets in 'ms' have no bounds in seconds: record them in seconds",
+        "unit 'furlong' is no unit of time",
+    )
+    told = status_to_proto(Status(TENANT, (status,), None, 0)).objectives[0]
+    assert list(told.left_out_reasons) == list(status.remark.left_out)
+
+    # Both are put right; eleven minutes later nothing of the old is near.
+    for seconds in (670, 680):
+        await report(seconds, replace(OK, series_id=3))
+    assert (await remarks.remark(TENANT, LATENCY.key)).left_out == ()
 
 
 @pytest.mark.parametrize(("threshold", "good"), [(0.0, 5), (1e-6, 5), (2.0, 5), (3.0, 0)])

@@ -7,7 +7,7 @@ import pytest
 
 from services.common.clock import ManualClock
 from services.common.log_memory import MemoryEngine
-from services.sla.back_fills import BackFills
+from services.sla.back_fills import BackFills, Remark
 from services.sla.convert_contract import objective_to_proto
 from services.sla.memory import MemoryPointReader
 from services.sla.model import Applied, PointKind, Series, Touched
@@ -237,13 +237,13 @@ async def test_the_provenance_is_read_from_the_record_and_does_without_the_log()
     bench.works = KvWorkStore(kv)
     bench.restart()
     history(bench.reader)
-    assert await back_fills.time_of(TENANT, AVAILABILITY.key) is None
+    assert await back_fills.remark(TENANT, AVAILABILITY.key) == Remark()
 
     await opened(bench)
     await drain(bench)
     clock.advance(31)
 
-    filled_ms = await back_fills.time_of(TENANT, AVAILABILITY.key)
+    filled_ms = (await back_fills.remark(TENANT, AVAILABILITY.key)).until_ms
     assert filled_ms is not None
     assert END - 11 * MINUTE <= filled_ms <= END
     shown = objective_to_proto(AVAILABILITY, T0, filled_ms)
