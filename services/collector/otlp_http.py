@@ -7,7 +7,6 @@ is an OTLP answer in the encoding of the request.
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,6 +15,7 @@ from google.protobuf.message import Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from services.collector.admission import Admission, Held
+from services.collector.defects import unexpected
 from services.collector.otlp_http_body import Receive, RequestHead, Scope, check_length, read_body
 from services.collector.otlp_http_encoding import check_encoding, decompress
 from services.collector.otlp_http_errors import (
@@ -42,7 +42,6 @@ Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
-_UNEXPECTED_RETRY_S = 5.0
 _COMPRESSED_IS_LARGER = 8
 """Compressed bodies go to a thread from this fraction of the size: they grow."""
 
@@ -160,18 +159,6 @@ def _check_target(head: RequestHead) -> None:
             f"Content-Type {head.content_type[:80]!r} is neither {PROTOBUF} nor {JSON}",
             next_step=f"Set Content-Type to {PROTOBUF} or {JSON}.",
         )
-
-
-def unexpected(path: str, error: Exception) -> Unavailable:
-    """The answer to a defect of ours, which is logged; the client may send again."""
-    error_id = secrets.token_hex(6)
-    _log.error("POST %s failed unexpectedly, error id %s", path, error_id, exc_info=error)
-    return Unavailable(
-        f"internal error; its id in the server's log is {error_id}",
-        reason="INTERNAL",
-        retry_after_s=_UNEXPECTED_RETRY_S,
-        metadata={"error_id": error_id},
-    )
 
 
 async def _refuse(send: Send, head: RequestHead, error: ThreeninesError) -> None:

@@ -12,6 +12,7 @@ import grpc
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from services.collector.admission import Admission
+from services.collector.defects import sent_again
 from services.collector.receive import Outcome, Receiver
 from services.collector.unread import Unread
 from services.common.auth import Role, current_principal, require_tenant
@@ -58,7 +59,7 @@ class _ExportHandlers(grpc.GenericRpcHandler):
     def __init__(self, servicer: MetricsServicer, admission: Admission) -> None:
         self._admission = admission
         self._export: Handler = grpc.unary_unary_rpc_method_handler(
-            servicer.export,
+            sent_again(servicer.export, "Export"),
             request_deserializer=None,
             response_serializer=ExportMetricsServiceResponse.SerializeToString,
         )

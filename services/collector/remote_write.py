@@ -12,7 +12,8 @@ import logging
 from functools import partial
 
 from services.collector.admission import Admission, Held
-from services.collector.otlp_http import OtlpHttpConfig, Send, tenant_of, unexpected
+from services.collector.defects import unexpected
+from services.collector.otlp_http import OtlpHttpConfig, Send, tenant_of
 from services.collector.otlp_http_body import Receive, RequestHead, Scope, check_length, read_body
 from services.collector.otlp_http_errors import Headers, WrongMethod, error_answer
 from services.collector.receive import Outcome, Receiver
