@@ -53,6 +53,7 @@ def report_input(
             data_end_ms=data_end_ms,
             zone=contract.time_zone,
             provisional=any(one.provisional for one in used),
+            told=_told(versions),
         ),
         versions=_versions(versions, start_ms, end_ms),
         verdict=worst([Verdict[one.verdict] for one in objectives]).name,
@@ -65,6 +66,12 @@ def report_input(
         credits=tuple(due),
         incidents=tuple(incidents),
     )
+
+
+def _told(versions: Sequence[Contract]) -> list[int]:
+    """When versions began and ended."""
+    begun = [one.effective_from_ms for one in versions]
+    return begun + [one.until_ms for one in versions if one.until_ms is not None]
 
 
 def _versions(versions: Sequence[Contract], start_ms: int, end_ms: int) -> tuple[VersionRow, ...]:

@@ -1,5 +1,6 @@
 """A report's period with its local times: the one place that asks the machine's time zone data."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,12 +10,24 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
 _AROUND_MS = 200 * _DAY_MS
 """Announcements before a period and claims after it are shown in local time too."""
+_FARTHEST_MS = 3660 * _DAY_MS
+"""Instants farther away are shown in UTC, or with the offset of the last year that is known."""
 
 
 def period_of(
-    label: str, start_ms: int, end_ms: int, *, data_end_ms: int, zone: str, provisional: bool
+    label: str,
+    start_ms: int,
+    end_ms: int,
+    *,
+    data_end_ms: int,
+    zone: str,
+    provisional: bool,
+    told: Iterable[int] = (),
 ) -> Period:
-    """[start, end) as it will stand in the report."""
+    """[start, end) as it will stand in the report; `told`: other instants that it names."""
+    near = [one for one in told if start_ms - _FARTHEST_MS < one < end_ms + _FARTHEST_MS]
+    low = min(start_ms - _AROUND_MS, *near) if near else start_ms - _AROUND_MS
+    high = max(end_ms + _AROUND_MS, *(one + 1 for one in near)) if near else end_ms + _AROUND_MS
     return Period(
         label=label,
         start_ms=start_ms,
@@ -23,7 +36,7 @@ def period_of(
         zone=zone,
         local_start=_iso(start_ms, zone),
         local_end=_iso(end_ms, zone),
-        offsets=offsets_of(zone, start_ms - _AROUND_MS, end_ms + _AROUND_MS),
+        offsets=offsets_of(zone, low, high),
         running=data_end_ms < end_ms,
         provisional=provisional,
     )

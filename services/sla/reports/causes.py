@@ -25,12 +25,16 @@ def caused(old: tuple[ReportInput, bytes], new: tuple[ReportInput, bytes]) -> tu
     data = MORE_TIME if before.period.running or before.period.provisional else LATE_DATA
     announcers = _announcers(before, after)
     contract = before.versions != after.versions
+    # Of a period that went on, maintenance is not what made everything else grow.
+    went_on = data == MORE_TIME and before.period.data_end_ms != after.period.data_end_ms
     found = []
     for change in changes_between(old[1], new[1]):
         parts = change.path.split("/")
         touched = parts[2] if len(parts) > 2 and parts[1] == "objectives" else ""
         if contract:
             reason, actor = CONTRACT, "the contract's owner"
+        elif went_on and not {"exclusions", "excluded_ns"} & {*parts}:
+            reason, actor = (INCIDENT if "incidents" in parts else data), SYSTEM
         elif touched in announcers or (not touched and announcers and parts[1] != "provenance"):
             reason, actor = MAINTENANCE, announcers.get(touched) or next(iter(announcers.values()))
         elif "incidents" in parts:

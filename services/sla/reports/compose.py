@@ -32,6 +32,7 @@ from services.sla.reports.model import SCHEMA, ReportInput
 from services.sla.reports.plots import DAY_LEGEND, overview_scene
 from services.sla.reports.wording import (
     NONE,
+    cause_text,
     count_text,
     duration_text,
     local_text,
@@ -41,7 +42,7 @@ from services.sla.reports.wording import (
     zone_text,
 )
 
-_MOST_CHANGES = 200
+_MOST_CHANGES = 50
 _HOW = (
     "Verdicts come from integers and exact fractions. Displayed percentages are floored: a printed figure is"
     " never better than the real one; 100 % is printed only where nothing failed, was down or is missing.",
@@ -127,7 +128,7 @@ def _revision(report: ReportInput) -> str:
     replaced = report.replaces
     if not replaced.revision:
         return str(report.revision)
-    why = f": {replaced.why}" if replaced.why else ""
+    why = f": {cause_text(replaced.why)}" if replaced.why else ""
     return f"{report.revision}, replaces revision {replaced.revision}{why}"
 
 
@@ -212,14 +213,16 @@ def _changes(report: ReportInput) -> Section | None:
             Cell(one.path),
             Cell(one.old or NONE),
             Cell(one.new or NONE),
-            Cell(one.reason),
+            Cell(cause_text(one.reason)),
             Cell(one.actor or NONE),
         )
         for one in shown
     )
     columns = (Column("Value", share=7), Column("Before", share=4), Column("Now", share=4))
     note = (
-        "" if len(shown) == len(replaced.changes) else f"The first {len(shown)} of {len(replaced.changes)}."
+        ""
+        if len(shown) == len(replaced.changes)
+        else f"The first {len(shown)} of {len(replaced.changes)}; CSV and JSON hold all of them."
     )
     table = Table(
         f"{count_text(len(replaced.changes))} values changed",

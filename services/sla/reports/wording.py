@@ -32,6 +32,13 @@ _VERDICTS = {
     "INDETERMINATE": ("Not decidable", "unsure"),
     "NO_DATA": ("No data", "none"),
 }
+_CAUSES = {
+    "LATE_DATA": "late data",
+    "MORE_TIME": "more time",
+    "MAINTENANCE_CHANGED": "maintenance",
+    "CONTRACT_CHANGED": "contract",
+    "INCIDENT_CHANGED": "incidents",
+}
 
 
 def shown(text: str) -> str:
@@ -111,9 +118,14 @@ def seconds_text(seconds: Decimal | Fraction | None) -> str:
 
 
 def local_text(instant_ms: int | None, period: Period) -> str:
-    """Date, time and offset of an instant in the report's zone; seconds where they are not 0."""
+    """Date, time and offset of an instant in the report's zone; seconds where they are not 0.
+
+    Before the first offset that the report carries it is in UTC: nobody could tell the local time then.
+    """
     if instant_ms is None:
         return NONE
+    if period.offsets and instant_ms < period.offsets[0].from_ms:
+        return utc_text(instant_ms)
     seconds = _offset(instant_ms, period)
     local = _EPOCH + timedelta(milliseconds=instant_ms, seconds=seconds)
     sign, minutes = ("+" if seconds >= 0 else MINUS), abs(seconds) // 60
@@ -144,6 +156,11 @@ def local_date(instant_ms: int, period: Period) -> date:
 def day_text(day: date) -> str:
     """`3 Oct`."""
     return f"{day.day} {_MONTHS[day.month - 1][:3]}"
+
+
+def cause_text(reason: str) -> str:
+    """Why a revision differs, in words; what is not one of our causes stays as it is."""
+    return ", ".join(_CAUSES.get(one, one) for one in reason.split(", "))
 
 
 def period_title(label: str) -> str:

@@ -5,11 +5,11 @@ import asyncio
 from dataclasses import replace
 
 from services.sla.reports.canonical import content_sha256, read_report
-from services.sla.reports.causes import CONTRACT, LATE_DATA, MAINTENANCE
+from services.sla.reports.causes import CONTRACT, LATE_DATA, MAINTENANCE, MORE_TIME
 from services.sla.reports.html import render_html
 from services.sla.reports.ledger import ReportPeriod, ReportRecord, ReportState
 from services.sla.reports.model import ExclusionRow, ReportInput, VersionRow
-from tests.unit.sla.reports.examples import END_MS, START_MS, rich_month
+from tests.unit.sla.reports.examples import END_MS, START_MS, rich_month, running_month
 from tests.unit.sla.reports.office import Office, office
 
 MONTH = ReportPeriod("month", "2026-10", START_MS, END_MS)
@@ -81,6 +81,29 @@ async def test_a_retroactive_exclusion_names_who_announced_it() -> None:
         assert {one.actor for one in replaces.changes} == {"7f3a"}
         assert any(one.path.endswith("/good") for one in replaces.changes)
         assert any("exclusions" in one.path and not one.old for one in replaces.changes)
+
+
+async def test_of_a_running_month_only_what_maintenance_did_is_blamed_on_it() -> None:
+    before = running_month()
+    later = replace(before.period, data_end_ms=before.period.data_end_ms + H)
+    first, *rest = before.objectives
+    row = ExclusionRow(START_MS, START_MS + H, "mw", "Disks", "drop", counted=True, announced_by="7f3a")
+    excluded = replace(
+        first,
+        exclusions=(*first.exclusions, row),
+        times=replace(first.times, excluded_ns=first.times.excluded_ns + 1),
+        total=first.total + 9,
+    )
+    async with office(working=False) as running:
+        await issue(running, before, after=0)
+        now = replace(before, period=later, objectives=(excluded, *rest))
+        second = await issue(running, now, after=1)
+
+    replaces = read_report(second.content).replaces
+    causes = {one.path.rsplit("/", 1)[-1]: (one.reason, one.actor) for one in replaces.changes}
+    assert replaces.why == f"{MAINTENANCE}, {MORE_TIME}"
+    assert causes["excluded_ns"] == (MAINTENANCE, "7f3a")
+    assert causes["total"] == (MORE_TIME, "threenines")
 
 
 async def test_a_retroactive_contract_is_told_as_such() -> None:

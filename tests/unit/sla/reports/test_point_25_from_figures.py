@@ -147,11 +147,12 @@ async def content_of(
     tenant: str = "acme",
     *,
     now_ms: int = END + DAY,
+    contracts: Contracts | None = None,
 ) -> bytes:
     """As a process that just started makes it."""
     announced = [window("disks", NIGHT, ahead_ms=73 * H), window("hurry", UNANNOUNCED, ahead_ms=H)]
     source = FigureReports(
-        contracts=Contracts(),
+        contracts=contracts or Contracts(),
         slices=stores[0],
         incidents=stores[1],
         windows=lambda of: announced if of == "acme" else [],
@@ -245,3 +246,16 @@ async def test_any_range_of_any_tenant_is_its_own(stores) -> None:
     assert report["objectives"][0]["total"] == str(25 * 777_777 + 23 * 100)
     assert report["objectives"][0]["exclusions"] == report["credits"] == report["incidents"] == []
     assert not [one for one in (b"acme", b"INC-7", b"disks") if one in content]
+
+
+async def test_when_a_version_began_is_told_in_its_own_local_time(stores) -> None:
+    """Winter time in January of a year before, whatever the offset of the period is."""
+    held = Contracts()
+    since = at("2025-01-01")
+    first, *others = held.held
+    held.held = (replace(first, effective_from_ms=since), *others)
+
+    content = await content_of(stores, contracts=held)
+
+    text = pdf_words(render_pdf(content))
+    assert squeezed("2025-01-01 00:00 +01:00") in text

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sla.reports.wording import (
+    cause_text,
     count_text,
     duration_text,
     local_text,
@@ -90,6 +91,19 @@ def test_instants_use_the_offsets_of_the_report():
     assert local_text(CLOCK_BACK_MS, period()) == "2026-10-25 02:00\u00a0+01:00"
     assert local_text(START_MS + 1, period()) == "2026-10-01 00:00:00.001\u00a0+02:00"
     assert local_text(None, period()) == "\u2013"
+
+
+def test_an_instant_before_the_first_offset_is_in_utc_and_not_an_hour_off():
+    """A contract of January in a report of the autumn was told to be in force from 01:00 +02:00."""
+    long_ago = period().offsets[0].from_ms - 1
+
+    assert local_text(long_ago, period()).endswith(" UTC")
+    assert not local_text(long_ago + 1, period()).endswith(" UTC")
+
+
+def test_causes_are_words_and_unknown_ones_stay():
+    assert cause_text("LATE_DATA, MAINTENANCE_CHANGED") == "late data, maintenance"
+    assert cause_text("late data from two senders") == "late data from two senders"
 
 
 def test_instants_without_offsets_are_in_utc():
