@@ -3,7 +3,8 @@
 Nothing is computed here, and nobody's right to ask is checked.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -11,7 +12,7 @@ from typing import Protocol
 from services.common.clock import Clock
 from services.sla.errors import ObjectiveHasNoData
 from services.sla.figures_source import Question
-from services.sla.heads import Heads
+from services.sla.heads import Found, Heads
 from services.sla.kept_figures import TermsDigests, key_of
 from services.sla.model import NS_PER_MS, Contract, Head, Objective, ObjectiveKind
 from services.sla.ports import SliceStore
@@ -66,14 +67,24 @@ class Questions:
         Raises:
             BadWindow. ObjectiveHasNoData: nothing of it has been computed yet. Unavailable.
         """
-        if objective.kind is ObjectiveKind.INCIDENT_RESOLUTION:
-            head = self._now(objective, asked)
-        elif objective.kind is ObjectiveKind.COMPOSITE:
-            return await self._composite(objective, asked)
-        else:
-            head = await self._head(objective, asked.as_of_ms)
-        where = self._window(objective, asked, head)
-        return self._question(objective, where, head, asked, quantile)
+        return self._made(objective, asked, await self._known([objective], asked.as_of_ms), quantile)
+
+    async def each(
+        self, objectives: Sequence[Objective], asked: Asked
+    ) -> list[Question | ObjectiveHasNoData]:
+        """The same of several objectives of one tenant, all from one reading of how far they are.
+
+        Raises:
+            BadWindow. Unavailable.
+        """
+        known = await self._known(objectives, asked.as_of_ms)
+        found: list[Question | ObjectiveHasNoData] = []
+        for one in objectives:
+            try:
+                found.append(self._made(one, asked, known))
+            except ObjectiveHasNoData as err:
+                found.append(err)
+        return found
 
     def key(self, question: Question) -> str:
         """Under which the figures may be kept: everything that they follow from."""
@@ -90,14 +101,25 @@ class Questions:
             children,
         )
 
-    async def _composite(self, objective: Objective, asked: Asked) -> Question:
+    def _made(
+        self, objective: Objective, asked: Asked, known: Found, quantile: Fraction | None = None
+    ) -> Question:
+        if objective.kind is ObjectiveKind.COMPOSITE:
+            return self._composite(objective, asked, known)
+        if objective.kind is ObjectiveKind.INCIDENT_RESOLUTION:
+            head = self._now(objective, asked)
+        else:
+            found = known.get((objective.tenant, objective.key))
+            if found is None:
+                raise _no_data(objective)
+            head = found
+        where = self._window(objective, asked, head)
+        return self._question(objective, where, head, asked, quantile)
+
+    def _composite(self, objective: Objective, asked: Asked, known: Found) -> Question:
         """Up to where all children are known; children without any data count as not known."""
-        children = []
-        for one in self._children(objective):
-            try:
-                children.append((one, await self._head(one, asked.as_of_ms)))
-            except ObjectiveHasNoData:
-                continue
+        listed = [(one, known.get((one.tenant, one.key))) for one in self._children(objective)]
+        children = [(one, head) for one, head in listed if head is not None]
         if not children:
             raise _no_data(objective)
         heads = [head for _, head in children]
@@ -162,17 +184,27 @@ class Questions:
             zone=objective.time_zone,
         )
 
-    async def _head(self, objective: Objective, as_of_ms: int | None) -> Head:
-        found: Head | None
+    async def _known(self, objectives: Sequence[Objective], as_of_ms: int | None) -> Found:
+        """How far these objectives of one tenant are, and the children of composites; maybe others too."""
+        sliced = {
+            (each.tenant, each.key)
+            for one in objectives
+            if one.kind is not ObjectiveKind.INCIDENT_RESOLUTION
+            for each in (self._children(one) if one.kind is ObjectiveKind.COMPOSITE else [one])
+        }
+        if not sliced:
+            return {}
         if as_of_ms is None:
-            heads = await self._heads.of(objective.tenant)
-            found = heads.get((objective.tenant, objective.key))
-        else:
-            span = await self._slices.span(objective.tenant, objective.key, as_of_ms=as_of_ms)
-            found = None if span is None else Head("as of", *span, as_of_ms, 0)
-        if found is None:
-            raise _no_data(objective)
-        return found
+            return await self._heads.of(objectives[0].tenant)
+        names = sorted(sliced)
+        spans = await asyncio.gather(
+            *(self._slices.span(tenant, key, as_of_ms=as_of_ms) for tenant, key in names)
+        )
+        return {
+            name: Head("as of", *span, as_of_ms, 0)
+            for name, span in zip(names, spans, strict=True)
+            if span is not None
+        }
 
     def _now(self, objective: Objective, asked: Asked) -> Head:
         """Incidents have no slices: what is known of them is known up to now, and as long as there was a

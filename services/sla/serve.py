@@ -18,7 +18,6 @@ from services.sla.errors import (
     BadName,
     BadWindow,
     ContractNotFound,
-    ObjectiveHasNoData,
     WrongObjectiveType,
 )
 from services.sla.figures_burn import default_windows_ms
@@ -249,27 +248,19 @@ class SlaFigures:
 
     async def _statuses(self, objectives: Sequence[Objective], asked: Asked) -> list[ObjectiveStatus]:
         """In their order; what has slices is read together."""
-        prepared = await asyncio.gather(*(self._prepared(one, asked) for one in objectives))
-        questions = [question for question, _ in prepared if question is not None]
-        figures = iter(await self._answers(questions))
+        questions = await self._questions.each(objectives, asked)
+        figures = iter(await self._answers([one for one in questions if isinstance(one, Question)]))
         found = []
-        for objective, (question, absent) in zip(objectives, prepared, strict=True):
+        for objective, question in zip(objectives, questions, strict=True):
             remark = _NOTHING
             if self._back_fills is not None:
                 remark = await self._back_fills.remark(objective.tenant, objective.key)
-            if question is None:
-                found.append(ObjectiveStatus(objective, None, None, absent, remark))
+            if not isinstance(question, Question):
+                found.append(ObjectiveStatus(objective, None, None, question.reason, remark))
                 continue
             first_ms = question.head.first_ms if question.head.database else None
             found.append(ObjectiveStatus(objective, first_ms, next(figures), remark=remark))
         return found
-
-    async def _prepared(self, objective: Objective, asked: Asked) -> tuple[Question | None, str]:
-        """(question, ""), or why there is no question."""
-        try:
-            return await self._questions.of(objective, asked), ""
-        except ObjectiveHasNoData as err:
-            return None, err.reason
 
     async def _figures(self, objective: Objective, asked: Asked, quantile: Fraction | None = None) -> Figures:
         return (await self._answers([await self._questions.of(objective, asked, quantile)]))[0]
@@ -278,6 +269,8 @@ class SlaFigures:
         """In their order; of one tenant, each objective once."""
         incidents = [one for one in questions if one.objective.kind is ObjectiveKind.INCIDENT_RESOLUTION]
         sliced = [one for one in questions if one.objective.kind is not ObjectiveKind.INCIDENT_RESOLUTION]
+        if not incidents:
+            return list(await self._of_slices(sliced))
         resolutions, figures = await asyncio.gather(
             asyncio.gather(*(self._source.incidents(one) for one in incidents)), self._of_slices(sliced)
         )
