@@ -178,6 +178,44 @@ async def test_own_data_of_another_tenant_never_moves_a_figure(service: Service)
     assert after.uptime.uptime == before.uptime.uptime
 
 
+async def test_request_ids_and_page_tokens_of_one_tenant_mean_nothing_to_another(service: Service) -> None:
+    """The same request id in two tenants makes two things, and a token continues its owner's list only."""
+    asked = {"maintenance_window": _maintenance("x"), "request_id": _ID}
+    asked["maintenance_window"].title = "Secret migration"
+    first = await service.call(
+        "CreateMaintenanceWindow",
+        sla_service_pb2.CreateMaintenanceWindowRequest(parent="tenants/acme", **asked),
+        "operator",
+    )
+    asked["maintenance_window"].title = "Own"
+    second = await service.call(
+        "CreateMaintenanceWindow",
+        sla_service_pb2.CreateMaintenanceWindowRequest(parent="tenants/umbra", **asked),
+        "outsider",
+    )
+    assert first.name.startswith("tenants/acme/")
+    assert second.name.startswith("tenants/umbra/")
+    assert (second.title, first.name.split("/")[-1] == second.name.split("/")[-1]) == ("Own", False)
+    reports = {}
+    for tenant, caller in (("acme", "operator"), ("umbra", "outsider")):
+        request = sla_service_pb2.GenerateSlaReportRequest(
+            contract=f"tenants/{tenant}/contracts/gold", window=_october(), request_id=_ID
+        )
+        reports[tenant] = (await service.call("GenerateSlaReport", request, caller)).name
+    assert reports["umbra"].startswith("tenants/umbra/")
+
+    page = await service.call("ListObjectives", _objectives("acme"), "acme")
+    assert page.next_page_token
+    stolen = {"parent": "tenants/umbra", "page_size": 1, "page_token": page.next_page_token}
+    code, answer = await refused(service, "ListObjectives", stolen)
+    assert code == "INVALID_ARGUMENT"
+    assert not [mark for mark in (*_MARKS, b"acme") if mark in answer]
+
+
+def _objectives(tenant: str) -> Any:
+    return sla_service_pb2.ListObjectivesRequest(parent=f"tenants/{tenant}", page_size=1)
+
+
 def _list(tenant: str) -> Message:
     return sla_service_pb2.ListMaintenanceWindowsRequest(parent=f"tenants/{tenant}")
 

@@ -69,7 +69,7 @@ def create(
             )
     _show([made], output)
     if output is render.Output.TABLE and not made.notice_kept:
-        options.errors.print("Too late for the contract's notice: its first occurrence does not count.")
+        options.errors.print(late_text(made))
 
 
 @app.command("cancel")
@@ -115,6 +115,16 @@ def list_windows(
     with told_to_people(options.errors):
         found = list(fetch(options.connection(data_dir), request))
     _show(found, output)
+
+
+def late_text(window: sla_pb2.MaintenanceWindow) -> str:
+    """Why the first occurrence of a window does not count."""
+    if window.start_time.ToNanoseconds() < window.create_time.ToNanoseconds() and not window.retroactive:
+        return (
+            "It began before it was announced: its first occurrence does not count. Where the contract asks"
+            " for no notice, --retroactive makes it count."
+        )
+    return "Too late for the contract's notice: its first occurrence does not count."
 
 
 def fetch(
@@ -214,4 +224,6 @@ def _show(windows: Sequence[sla_pb2.MaintenanceWindow], output: render.Output) -
     columns = ("id", "title", "state", "in time", "repeats", "objectives")
     options.console.print(render.table("Maintenance", columns, rows))
     coming = occurrence_rows(windows, SystemClock().now_ns() // 1_000_000)
+    if not coming:
+        return
     options.console.print(render.table("Next occurrences", ("id", "from", "to", "zone"), coming))

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.cli.commands.maintenance import next_occurrences, occurrence_rows, times_of
+from services.cli.commands.maintenance import late_text, next_occurrences, occurrence_rows, times_of
 from services.cli.main import app
 from threenines.sla.v1 import sla_pb2
 
@@ -74,6 +74,16 @@ def test_what_is_over_or_cancelled_has_no_next_occurrence() -> None:
     cancelled = window()
     cancelled.state = sla_pb2.MAINTENANCE_WINDOW_STATE_CANCELLED
     assert list(islice(next_occurrences(cancelled, 0), 1)) == []
+
+
+def test_what_came_too_late_is_told_apart() -> None:
+    late = window()
+    late.create_time.FromMilliseconds(at("2026-03-22T02:29"))
+    assert late_text(late).startswith("Too late for the contract's notice")
+    late.create_time.FromMilliseconds(at("2026-03-22T02:31"))
+    assert "--retroactive" in late_text(late)
+    late.retroactive = True
+    assert late_text(late).startswith("Too late for the contract's notice")
 
 
 def test_the_command_is_there_and_names_its_options() -> None:
