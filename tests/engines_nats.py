@@ -1,7 +1,9 @@
 """Real engines for tests: nats-server and redis-server from the wheels, on free ports."""
 
 import asyncio
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,13 +19,19 @@ from services.embedded import nats, redis
 from services.embedded.nats import NatsServer
 from services.embedded.redis import RedisServer
 
+_PORTS = range(10_000, 24_000)
+"""Below those that the system gives to outgoing connections (from 32 768 on): a server that is stopped and
+started again would find its port taken by somebody's connection. `up` has those in between."""
+
 
 def free_port() -> int:
-    """A port that nobody has right now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody has right now, and that no outgoing connection will get."""
+    # In random order: two processes that choose at the same moment must not choose the same one.
+    for port in random.SystemRandom().sample(_PORTS, 100):
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port")
 
 
 class ScaledClock:

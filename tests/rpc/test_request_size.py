@@ -9,7 +9,7 @@ from services.collector.decode import Decoder, fresh_secrets
 from services.collector.errors import RequestTooLarge
 from services.collector.otlp_json import request_from_json
 from services.collector.validate import AcceptLimits
-from tests.rpc.otlp_doors import open_doors
+from tests.rpc.otlp_doors import MEMORY_BYTES, open_doors
 
 MOST = 1000
 
@@ -81,6 +81,21 @@ async def test_every_door_says_that_the_request_must_be_split(door: str) -> None
         assert await doors.logged() == []
         del metric.gauge.data_points[MOST:]
         assert (await doors.send(door, sent)).code == "OK"
+
+
+@pytest.mark.parametrize("door", ["grpc", "protobuf", "json"])
+async def test_small_points_hold_their_memory_until_they_are_logged(door: str) -> None:
+    sent = ExportMetricsServiceRequest()
+    metric = sent.resource_metrics.add().scope_metrics.add().metrics.add(name="one")
+    for _ in range(MOST):
+        metric.gauge.data_points.add()
+    async with open_doors() as doors:
+        with doors.admission.enter("test", MEMORY_BYTES - 100 * MOST):
+            answer = await doors.send(door, sent)
+        assert (answer.code, answer.reason) == ("UNAVAILABLE", "RECEIVER_MEMORY_FULL")
+        assert answer.retry_s is not None
+        assert (await doors.send(door, sent)).code == "OK", "256 bytes a point fit again"
+        assert doors.admission.held_bytes == 0
 
 
 @pytest.mark.parametrize("node", [b"{}", b"[]"])
