@@ -3,6 +3,8 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
+
 from services.sla.figures_days import days_of, downtimes_of
 from services.sla.figures_model import Latency, Uptime
 from services.sla.figures_segments import Basis, figures_of, split
@@ -39,6 +41,26 @@ def test_each_half_is_judged_by_its_own_terms() -> None:
     ]
     assert [(one.start_ms, one.end_ms) for one in whole.terms] == [(0, B * S), (B * S, 2 * B * S)]
     assert (whole.good, whole.total, whole.share) == (119_400, 120_000, Fraction(995, 1000))
+
+
+@pytest.mark.parametrize("latency", [False, True])
+def test_terms_that_were_missed_are_not_forgotten_under_later_ones(latency: bool) -> None:
+    """Missed under the strict terms of the first half, kept under the lenient ones of the second."""
+    strict = replace(OLD, good_share=NEW.good_share)
+    lenient = replace(NEW, good_share=OLD.good_share)
+    slices = [up(k, 995, 1000) for k in range(2 * B)]
+    if latency:
+        slow = Distribution(DistributionKind.EXPLICIT, bounds=(2.0, 4.0), counts=(995, 5, 0))
+        slices = [replace(one, distribution=slow) for one in slices]
+        strict, lenient = (
+            replace(LATENCY, good_share=one.good_share, from_ms=one.from_ms, until_ms=one.until_ms)
+            for one in (strict, lenient)
+        )
+
+    whole, segments = figures(slices, (strict, lenient))
+
+    assert [one.figures.verdict for one in segments] == [Verdict.FAIL, Verdict.PASS]
+    assert whole.verdict is Verdict.FAIL
 
 
 def test_a_fault_before_the_boundary_is_not_judged_by_the_stricter_terms() -> None:
