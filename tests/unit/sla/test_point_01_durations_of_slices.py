@@ -1,15 +1,18 @@
 """Every instant of a slice has exactly one state, and the durations sum to its length to the nanosecond.
 
 Random event sets through the real computation of slices: requests, probes, heartbeats; with maintenance.
+Months over changes of the clock, with maintenance by rule: `test_point_04_calendar.py`.
 """
 
 import random
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.sla.figures_times import totals_of
 from services.sla.kernels import intervals
 from services.sla.memory import MemoryPointReader
 from services.sla.model import Objective, Slice
@@ -20,6 +23,7 @@ from tests.unit.sla.signals import at, gauge, said
 from tests.unit.sla.slicing import AVAILABILITY, LATENCY
 from tests.unit.sla.test_slice_engine import FAILED, OK, OTHER_SENDER, point
 from tests.unit.sla.test_slice_signals import BEAT, PROBE
+from tests.unit.sla.windows_of import S, anything, columns
 
 SLICES = 12
 SPAN_MS = SLICES * 10_000
@@ -81,6 +85,21 @@ async def test_the_durations_of_every_slice_sum_to_its_length(objective, seed):
     assert sum(one.excluded_ns for one in slices) == int(intervals.length(started)) * 10**6
     before = min(max(0, first - at(0)), SPAN_MS)
     assert sum(one.not_started_ns for one in slices) == before * 10**6
+
+
+@given(st.integers(0, 10**9), st.integers(0, 24), st.integers(1, 24))
+def test_coverage_is_what_is_known_of_what_counts(seed: int, low: int, length: int) -> None:
+    rng = random.Random(seed)
+    slices = [anything(rng, k) for k in range(24) if rng.random() < 0.8]
+    inside = [one for one in slices if low <= one.start_ms // S < low + length]
+
+    _, _, times = totals_of(columns(inside), low * S, (low + length) * S, 0)
+
+    # Slices that are not there are without data: the objective had started.
+    no_data = sum(one.no_data_ns for one in inside) + (length - len(inside)) * S * 10**6
+    counted = length * S * 10**6 - sum(one.excluded_ns for one in inside)
+    assert (times.no_data_ns, times.not_started_ns) == (no_data, 0)
+    assert times.coverage == (1 - Fraction(no_data, counted) if counted else None)
 
 
 @pytest.mark.parametrize("objective", [AVAILABILITY, LATENCY, PROBE, BEAT], ids=lambda one: one.name)

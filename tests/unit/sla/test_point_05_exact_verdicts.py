@@ -11,12 +11,14 @@ import pytest
 import services.sla
 from services.sla.credits.compute import credit_of
 from services.sla.credits.model import CreditState, CreditTerms, Tier
+from services.sla.figures import uptime_of
 from services.sla.methods.measure import measure
 from services.sla.methods.model import Uptime
 from services.sla.model import NoData, Slice, Verdict
 from services.sla.verdict import judge_share, request_budget
-from services.sla.windows import Period
+from services.sla.windows import Period, Window
 from tests.unit.sla.methods.naive_methods import columns, times_of
+from tests.unit.sla.slicing import AVAILABILITY
 
 DAY_MS = 86_400_000
 NS = 10**6
@@ -25,7 +27,24 @@ NOVEMBER = 1_793_491_200_000
 """2026-11-01 00:00 UTC; November has 30 days."""
 
 HOME = Path(services.sla.__file__).parent
-VERDICT_PATH = sorted([HOME / "verdict.py", *HOME.glob("methods/*.py"), *HOME.glob("credits/*.py")])
+KERNELS = "burn coverage explicit increase intervals merging runs states wide window"
+"""Those that verdicts follow from; buckets have bounds in doubles, as OTLP does."""
+VERDICT_PATH = sorted(
+    [
+        *(HOME / f"{name}.py" for name in ("verdict", "terms", "windows", "slice_grid", "slice_overlap")),
+        *(HOME / f"figures_{name}.py" for name in ("times", "days", "incident")),
+        *(HOME / "kernels" / f"{name}.py" for name in KERNELS.split()),
+        *(
+            one
+            for part in ("methods", "credits", "incidents", "maintenance")
+            for one in HOME.glob(f"{part}/*.py")
+        ),
+    ]
+)
+FRACTIONS = [
+    HOME / f"{name}.py" for name in ("composite", "figures_budget", "figures_segments", "figures_composite")
+]
+"""They divide fractions by fractions."""
 FLOATING = {
     "float",
     "Floats",
@@ -108,6 +127,11 @@ def test_no_float_is_in_the_verdict_path(path):
     assert floating(path.read_text("utf-8")) == []
 
 
+@pytest.mark.parametrize("path", FRACTIONS, ids=lambda path: path.name)
+def test_where_fractions_are_divided_nothing_makes_a_float(path):
+    assert floating(path.read_text("utf-8"), divided=True) == []
+
+
 @pytest.mark.parametrize(
     "text",
     ["x = 0.5", "x = a / b", "a /= b", "x: float", "np.mean(a)", "x = a.astype(np.float64)", "x = 1e9"],
@@ -117,11 +141,12 @@ def test_a_float_would_be_found(text):
 
 
 def test_the_verdict_path_is_not_empty():
-    assert len(VERDICT_PATH) > 10
+    assert len(VERDICT_PATH) > 40
+    assert all(path.exists() for path in (*VERDICT_PATH, *FRACTIONS))
 
 
-def floating(text):
-    """Lines with a float literal, true division, or a name that makes floats."""
+def floating(text, *, divided=False):
+    """Lines with a float literal, true division unless `divided`, or a name that makes floats."""
     found = []
     for node in ast.walk(ast.parse(text)):
         literal = isinstance(node, ast.Constant) and isinstance(node.value, float)
@@ -131,7 +156,7 @@ def floating(text):
         )
         # `files(...) / "presets"` joins a path.
         path = division and isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant)
-        if literal or name or (division and not (path and isinstance(node.right.value, str))):
+        if literal or name or (division and not divided and not (path and isinstance(node.right.value, str))):
             found.append(node.lineno)
     return found
 
@@ -141,3 +166,15 @@ def test_a_slice_of_one_nanosecond_down_is_not_flawless():
 
     assert one.share == 1 - Fraction(1, 30 * DAY_MS * NS)
     assert one.downtimes == ((NOVEMBER, NOVEMBER + DAY_MS),)
+
+
+@pytest.mark.parametrize(("more_ns", "verdict"), [(0, Verdict.PASS), (1, Verdict.FAIL)])
+def test_the_figure_of_a_window_decides_on_the_nanosecond_too(more_ns, verdict):
+    objective = replace(AVAILABILITY, method=Uptime(), good_share=T999, slice_ms=DAY_MS)
+    where = Window(NOVEMBER, NOVEMBER + 30 * DAY_MS, NOVEMBER + 30 * DAY_MS)
+
+    found = uptime_of(objective, columns(down_for(2592 * 10**9 + more_ns)), where, windows_ms=())
+
+    assert found.verdict is verdict
+    assert (found.budget.total_ns, found.budget.consumed_ns) == (2592 * 10**9, 2592 * 10**9 + more_ns)
+    assert found.displayed == ("99.900" if verdict is Verdict.PASS else "99.899")
