@@ -108,6 +108,11 @@ def latency_request(
     )
 
 
+def tenant_of(name: str) -> str:
+    """Whose a resource is, from its name."""
+    return name.split("/")[1]
+
+
 def status_request(
     tenant: str | None, window: Window, as_of: datetime | None
 ) -> sla_service_pb2.GetSlaStatusRequest:

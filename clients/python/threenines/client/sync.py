@@ -106,8 +106,12 @@ class Client:
     def tenant(self) -> str:
         """Whose figures; asked once when it follows from the credential."""
         if self._tenant is None:
-            message = self._call(self._stub.GetSlaStatus, requests.status_request(None, "1m", None))
-            self._tenant = status_of(message).tenant
+            page = self._call(self._stub.ListObjectives, ListObjectivesRequest(page_size=1))
+            if page.objectives:
+                self._tenant = requests.tenant_of(page.objectives[0].name)
+            else:
+                status = self._call(self._stub.GetSlaStatus, requests.status_request(None, None, None))
+                self._tenant = requests.tenant_of(status.name)
         return self._tenant
 
     def objectives(self) -> list[str]:
