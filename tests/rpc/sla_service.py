@@ -126,6 +126,7 @@ class Service:
     records: list[TokenRecord]
     down: list[str]
     address: str
+    reports: MemoryReports
 
     def signed(self, caller: str) -> tuple[tuple[str, str], ...]:
         return (("authorization", f"Bearer {self.tokens[caller]}"),)
@@ -219,7 +220,8 @@ async def running(*contracts: Contract) -> AsyncIterator[Service]:
             stub = sla_service_pb2_grpc.SlaServiceStub(channel)
             texts = {name: token.text for name, token in minted.items()}
             yield Service(
-                stub, channel, store, known, metrics, changes, clock, texts, table, records, down, address
+                *(stub, channel, store, known, metrics, changes, clock),
+                *(texts, table, records, down, address, reports),
             )
     finally:
         await server.stop(None)

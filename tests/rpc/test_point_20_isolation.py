@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -10,7 +11,11 @@ from google.protobuf.message import Message
 
 from services.common.grpc_details import read_details
 from services.sla.convert_values import timestamp
+from services.sla.reports.canonical import canonical_json
+from services.sla.reports.ledger import Facts, ReportPeriod, ReportRecord, ReportState
+from services.sla.windows import Period, period_around
 from tests.rpc.sla_service import DAY, MONTH, NS, Service, contract_of, running, sealed
+from tests.unit.sla.reports.examples import rich_month
 from threenines.sla.v1 import sla_pb2, sla_service_pb2
 
 _RPCS = {one.name: one for one in sla_service_pb2.DESCRIPTOR.services_by_name["SlaService"].methods}
@@ -83,6 +88,7 @@ _CALLERS = ("umbra", "outsider")
 async def service() -> AsyncIterator[Service]:
     async with running(contract_of("acme", fee="7777.77"), contract_of("umbra")) as found:
         await found.put(sealed(0, 31), sealed(1, 0, down_ns=NS - 777777, up_ns=777777))
+        await found.put(sealed(0, 31), key="gold/latency")
         window = _maintenance("acme")
         window.title = "Secret migration"
         made = {"parent": "tenants/acme", "maintenance_window_id": "night", "maintenance_window": window}
@@ -95,11 +101,37 @@ async def service() -> AsyncIterator[Service]:
             contract="tenants/acme/contracts/gold", window=_october()
         )
         await found.call("GenerateSlaReport", report, "operator")
+        await found.reports.store([await _issued()])
         yield found
+
+
+async def _issued() -> ReportRecord:
+    """The report that the service was asked for, as somebody made it: with its owner's name in it."""
+    report = replace(rich_month(), tenant="acme", contract="gold")
+    start, end = period_around(Period.MONTH, MONTH, "Europe/Berlin")
+    return ReportRecord(
+        *("acme", "gold", ReportPeriod("month", "2026-11", start, end), 1, ReportState.ISSUED, end, end),
+        facts=Facts("FAIL", "31415" * 12, "Europe/Berlin", (3,), end, end, 7, provisional=False),
+        content=canonical_json(report),
+        seq=10**6,
+    )
 
 
 def test_every_rpc_of_the_service_has_a_case() -> None:
     assert {*ASKS} | WITHOUT_TENANT == {*_RPCS}
+
+
+@pytest.mark.parametrize("method", sorted({*_METHODS} - {"WatchSlaStatus"}))
+async def test_its_owner_is_answered_by_each(service: Service, method: str) -> None:
+    """Else the refusals below would say nothing: what others must not get is there."""
+    for fields in ASKS[method](_OWNER)[:1]:
+        request = getattr(sla_service_pb2, f"{method}Request")(**fields)
+        if method == "CancelSlaReport":
+            found = (await service.refusal(method, request, "operator"))[1]
+            assert found == "REPORT_ISSUED"
+            continue
+        answer = await service.call(method, request, "operator")
+        assert b"acme" in answer.SerializeToString()
 
 
 @pytest.mark.parametrize("method", _METHODS)
