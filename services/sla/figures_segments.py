@@ -5,12 +5,13 @@ Time in which no version promised the objective is in no figure: it counts as no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from services.sla.columns import part_of
 from services.sla.distribution import quantile_of
 from services.sla.figures import latency_of, merged, uptime_of, used_window
+from services.sla.figures_budget import frozen_at
 from services.sla.figures_burn import burn_rates_of
 from services.sla.figures_model import Latency, Resolution, Segment, Uptime
 from services.sla.figures_times import added
@@ -163,7 +164,7 @@ def _uptime(objective: Objective, segments: Sequence[Segment], basis: Basis, whe
         displayed=displayed_percent(share, flawless=same is not None and same.displayed == "100"),
         verdict=worst_of(segments),
         policy_verdicts=_policies(parts),
-        budget=_budget([one.budget for one in parts], _weights(parts), objective, times, where),
+        budget=_budget(segments, basis, where, frozen_at(objective, held, where, times)),
         burn_rates=burn_rates_of(
             objective, basis.columns, where.data_end_ms, basis.windows_ms, first_ms=basis.burning_from_ms
         ),
@@ -189,13 +190,7 @@ def _latency(objective: Objective, segments: Sequence[Segment], basis: Basis, wh
         total=sum(one.total for one in parts),
         times=times,
         verdict=worst_of(segments),
-        budget=_budget(
-            [one.budget for one in parts],
-            [(one.total, 1 - one.quantile, _slow(one)) for one in parts],
-            objective,
-            times,
-            where,
-        ),
+        budget=_budget(segments, basis, where, frozen_at(objective, held, where, times)),
         burn_rates=burn_rates_of(
             objective, basis.columns, where.data_end_ms, basis.windows_ms, first_ms=basis.burning_from_ms
         ),
@@ -236,8 +231,13 @@ def _policies(parts: Sequence[Uptime] | Sequence[Latency]) -> tuple[tuple[NoData
     return tuple((policy, worst([dict(one.policy_verdicts)[policy] for one in started])) for policy in NoData)
 
 
-def _weights(parts: Sequence[Uptime]) -> list[tuple[int, Fraction, Fraction]]:
+def _weights(parts: Sequence[Uptime | Latency]) -> list[tuple[int, Fraction, Fraction]]:
     """(weight, allowed share, lost weight) of each part: requests where there are some, else time."""
+    slow = [(one.total, 1 - one.quantile, _slow(one)) for one in parts if isinstance(one, Latency)]
+    return slow or _shares([one for one in parts if isinstance(one, Uptime)])
+
+
+def _shares(parts: Sequence[Uptime]) -> list[tuple[int, Fraction, Fraction]]:
     out = []
     requests = all(one.budget.total or one.budget.consumed or one.total for one in parts)
     for one in parts:
@@ -248,28 +248,34 @@ def _weights(parts: Sequence[Uptime]) -> list[tuple[int, Fraction, Fraction]]:
     return out
 
 
-def _budget(
-    budgets: Sequence[Budget],
-    weights: Sequence[tuple[int, Fraction, Fraction]],
-    objective: Objective,
-    times: Times,
-    where: Window,
-) -> Budget:
-    """Each version's allowance over its own part, added up."""
+def _unfrozen(segments: Sequence[Segment], basis: Basis, stop_ms: int | None) -> list[Uptime | Latency]:
+    """The parts as they were at an instant, without freezing of their own: the whole freezes or does not."""
+    found = []
+    for one in segments:
+        terms, part = replace(one.objective, coverage_floor=Fraction(0)), one.window
+        if stop_ms is not None:
+            part = replace(part, data_end_ms=max(part.start_ms, min(part.data_end_ms, stop_ms)))
+        found.append(_part(Terms(terms, part), replace(basis, windows_ms=())))
+    return found
+
+
+def _budget(segments: Sequence[Segment], basis: Basis, where: Window, stop_ms: int | None) -> Budget:
+    """Each version's allowance over its own part, added up; as of `stop_ms` where the whole is frozen."""
+    parts = _unfrozen(segments, basis, stop_ms)
+    budgets, weights = [one.budget for one in parts], _weights(parts)
     allowed = sum((weight * share for weight, share, _ in weights), Fraction(0))
     lost = sum((one for _, _, one in weights), Fraction(0))
     periods = [one.period_total_ns for one in budgets if one.period_total_ns is not None]
     ended = sum(one.total_ns for one in budgets if one.period_total_ns is None)
-    coverage = times.coverage
     left = Fraction(0) if any(one.any_failure_breaches for one in budgets) else Fraction(1)
     return Budget(
         total=sum(one.total for one in budgets),
         consumed=sum(one.consumed for one in budgets),
         remaining_ratio=1 - lost / allowed if allowed else left,
-        frozen=coverage is not None and coverage < objective.coverage_floor,
+        frozen=stop_ms is not None,
         any_failure_breaches=budgets[-1].any_failure_breaches,
         total_ns=sum(one.total_ns for one in budgets),
         consumed_ns=sum(one.consumed_ns for one in budgets),
         period_total_ns=sum(periods) + ended if where.data_end_ms < where.end_ms and periods else None,
-        frozen_at_ms=max((one.frozen_at_ms for one in budgets if one.frozen_at_ms is not None), default=None),
+        frozen_at_ms=stop_ms,
     )

@@ -7,6 +7,7 @@ import pytest
 
 from services.sla.figures import latency_of, uptime_of
 from services.sla.figures_burn import default_windows_ms
+from services.sla.figures_segments import Basis, figures_of, split
 from services.sla.model import Distribution, DistributionKind
 from services.sla.windows import Window
 from tests.unit.sla.slicing import AVAILABILITY, LATENCY
@@ -100,3 +101,53 @@ def test_default_windows_fit_the_period(days: int, longest: int) -> None:
     assert found[0] == 300_000
     assert found[-1] == longest
     assert list(found) == sorted(found)
+
+
+TURN = 2 * HOUR_MS
+OLD = replace(AVAILABILITY, until_ms=TURN, contract_version=1)
+NEW = replace(AVAILABILITY, from_ms=TURN, good_share=Fraction(99, 100), contract_version=2)
+
+
+def of_two_versions(slices, end_ms: int):
+    where = Window(0, end_ms, end_ms)
+    basis = Basis(columns(slices), 0, ())
+    return figures_of(NEW, split((OLD, NEW), where), basis, where)[0].budget
+
+
+def test_a_budget_of_two_versions_freezes_as_a_whole() -> None:
+    """Two hours known, one in the dark under the new terms: 2/3 is known, and it stays what it was."""
+    slices = [down(k) if k < 3 else up(k) for k in range(2 * H)]
+
+    then = of_two_versions(slices, TURN)
+    now = of_two_versions(slices + [dark(k) for k in range(2 * H, 3 * H)], 3 * HOUR_MS)
+
+    assert (now.frozen, now.frozen_at_ms) == (True, TURN)
+    assert (now.total, now.consumed, now.remaining_ratio) == (then.total, then.consumed, then.remaining_ratio)
+    assert (now.total, now.consumed) == (7, 30)
+
+
+def test_one_dark_version_freezes_nothing_when_enough_of_the_whole_is_known() -> None:
+    """A quarter of the old terms' two hours is dark, twenty hours under the new ones are known."""
+    slices = [down(k) if k < 3 else up(k) if k < 540 else dark(k) for k in range(2 * H)]
+    slices += [down(k) if k % 100 == 0 else up(k) for k in range(2 * H, 22 * H)]
+
+    budget = of_two_versions(slices, 22 * HOUR_MS)
+
+    assert (budget.frozen, budget.frozen_at_ms) == (False, None)
+    bad = sum(one.total - one.good for one in slices)
+    assert (budget.total, budget.consumed) == (5 + 720, bad)
+
+
+@pytest.mark.parametrize("dark_hours", [1, 5])
+def test_a_frozen_latency_budget_of_two_versions_is_of_one_instant(dark_hours: int) -> None:
+    slow = Distribution(DistributionKind.EXPLICIT, (9, 1), bounds=(2.0,))
+    slices = [up(k, distribution=slow) for k in range(2 * H)]
+    slices += [dark(k) for k in range(2 * H, (2 + dark_hours) * H)]
+    end = (2 + dark_hours) * HOUR_MS
+    old, new = (replace(LATENCY, from_ms=one.from_ms, until_ms=one.until_ms) for one in (OLD, NEW))
+    where = Window(0, end, end)
+
+    budget = figures_of(new, split((old, new), where), Basis(columns(slices), 0, ()), where)[0].budget
+
+    assert (budget.frozen, budget.frozen_at_ms) == (True, TURN)
+    assert (budget.total, budget.consumed, budget.remaining_ratio) == (360, 720, -1)
