@@ -160,12 +160,15 @@ def spread(values: list[float | None], width: int) -> list[float | None]:
     return out
 
 
-def ratio_percent(ratio: sla_pb2.Ratio, decimals: int = 3) -> str:
-    """A share in percent, floored: what is printed is never better than it is. `-` without data."""
+def ratio_percent(ratio: sla_pb2.Ratio, decimals: int = 3, *, flawless: bool = True) -> str:
+    """A share in percent, floored: what is printed is never better than it is, and 100 only where nothing was
+    down or missing. `-` without data."""
     if not ratio.denominator:
         return "-"
     scale: int = 10**decimals
     steps = ratio.numerator * 100 * scale // ratio.denominator
+    if not flawless:
+        steps = min(steps, 100 * scale - 1)
     whole, part = divmod(steps, scale)
     return f"{whole}.{part:0{decimals}d} %"
 

@@ -112,12 +112,13 @@ def budget(
 def uptime_rows(found: sla_pb2.Uptime) -> list[_Row]:
     """What a table says of availability, as (what, value)."""
     percent = found.displayed_percent
+    missed = found.down_nanos + found.no_data_nanos
     rows = [
         *_window_rows(found.window),
         ("measured", f"{percent} %" if percent else "-"),
         ("target", sla_common.short_percent(found.target)),
         ("requests", f"{found.total_count:,}, {found.total_count - found.good_count:,} failed"),
-        ("time up", sla_common.ratio_percent(found.time_uptime)),
+        ("time up", sla_common.ratio_percent(found.time_uptime, flawless=not missed)),
         ("down", render.duration(found.down_nanos)),
         ("degraded", render.duration(found.degraded_nanos)),
         ("excluded", render.duration(found.excluded_nanos)),
@@ -139,7 +140,10 @@ def latency_rows(found: sla_pb2.Latency) -> list[_Row]:
     else:
         sure = f"{render.seconds(found.lower_seconds)} to {render.seconds(found.upper_seconds)}"
         measured = f"{render.seconds(found.estimate_seconds)} ({sure})"
-    low, high = (sla_common.ratio_percent(one) for one in (found.share_below_lower, found.share_below_upper))
+    low, high = (
+        sla_common.ratio_percent(one, flawless=not found.no_data_nanos)
+        for one in (found.share_below_lower, found.share_below_upper)
+    )
     return [
         *_window_rows(found.window),
         (quantile, measured),

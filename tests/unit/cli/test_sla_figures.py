@@ -76,6 +76,7 @@ def test_a_line_shows_the_worst_of_each_run_and_a_dot_for_nothing() -> None:
 def test_percentages_are_floored_and_money_has_its_currency() -> None:
     assert sla_common.ratio_percent(RATIO(numerator=999_999_9, denominator=10_000_000)) == "99.999 %"
     assert sla_common.ratio_percent(RATIO()) == "-"
+
     assert (
         sla_common.money(sla_pb2.Money(currency_code="EUR", units=1250, nanos=500_000_000)) == "1,250.50 EUR"
     )
@@ -163,3 +164,13 @@ def test_health_has_a_row_for_each_figure_in_units_of_people() -> None:
         ("", "", "rows", "-", "-", "-"),
     ]
     assert health.component_rows(sla_pb2.ComponentHealth(component="dr"))[0][1] == "unknown"
+
+
+@pytest.mark.parametrize(("missing", "shown"), [({}, "100.000 %"), ({"no_data_nanos": 1}, "99.999 %")])
+def test_100_percent_is_printed_only_where_nothing_is_missing(missing: dict[str, int], shown: str) -> None:
+    """Point 6, in what the commands print."""
+    whole = RATIO(numerator=5, denominator=5)
+    latency = sla_pb2.Latency(total_count=5, share_below_lower=whole, share_below_upper=whole, **missing)
+
+    assert dict(sla_figures.uptime_rows(sla_pb2.Uptime(time_uptime=whole, **missing)))["time up"] == shown
+    assert dict(sla_figures.latency_rows(latency))["fast enough"] == shown
