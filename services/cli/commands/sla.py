@@ -60,9 +60,10 @@ def check_promised(statuses: Sequence[sla_pb2.SlaStatus]) -> None:
     without = [each.name.split("/")[1] for each in statuses if not each.objectives]
     if without:
         raise FailedPrecondition(
-            f"no contract is applied for {', '.join(without)}",
+            f"no contract is in force for {', '.join(without)}",
             reason="NO_CONTRACT",
-            next_step="apply one with `threenines config apply FILE`, or list all with `sla status`",
+            next_step="apply one with `threenines config apply FILE`, or list all with `sla status`; one whose"
+            " `effective_from` is still to come promises nothing yet",
         )
 
 

@@ -155,7 +155,7 @@ def test_a_client_that_is_named_and_has_no_contract_is_an_error() -> None:
         sla_pb2.SlaStatus(name="tenants/acme/slaStatus", objectives=[sla_pb2.ObjectiveStatus()]),
         sla_pb2.SlaStatus(name="tenants/acne/slaStatus"),
     ]
-    with pytest.raises(FailedPrecondition, match="no contract is applied for acne"):
+    with pytest.raises(FailedPrecondition, match="no contract is in force for acne"):
         check_promised(statuses)
 
 
