@@ -1,6 +1,6 @@
 """Model to protobuf for answers. Pure and total; requests are read in `convert_requests.py`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from services.sla.convert_contract import (
@@ -121,12 +121,34 @@ def resolution_to_proto(resolution: Resolution) -> sla_pb2.IncidentResolution:
     )
 
 
-def status_to_proto(status: Status) -> sla_pb2.SlaStatus:
-    """All objectives of one tenant."""
+def objective_status_to_proto(one: ObjectiveStatus) -> sla_pb2.ObjectiveStatus:
+    """One objective of a status."""
+    out = sla_pb2.ObjectiveStatus(
+        objective=objective_to_proto(one.objective, one.first_data_ms, one.remark.until_ms),
+        verdict=_VERDICTS[one.verdict],
+        absent_reason=one.absent_reason,
+        left_out_reasons=one.remark.left_out,
+    )
+    match one.figures:
+        case Uptime():
+            out.uptime.CopyFrom(uptime_to_proto(one.figures))
+        case Latency():
+            out.latency.CopyFrom(latency_to_proto(one.figures))
+        case Resolution():
+            out.incident_resolution.CopyFrom(resolution_to_proto(one.figures))
+        case None:
+            pass
+    return out
+
+
+def status_to_proto(
+    status: Status, part: Callable[[ObjectiveStatus], sla_pb2.ObjectiveStatus] = objective_status_to_proto
+) -> sla_pb2.SlaStatus:
+    """All objectives of one tenant. `part` makes the message of each, which is copied."""
     out = sla_pb2.SlaStatus(
         name=status_name(status.tenant),
         verdict=_VERDICTS[status.verdict],
-        objectives=[_objective_status(one) for one in status.objectives],
+        objectives=map(part, status.objectives),
     )
     if status.watermark_ms is not None:
         out.watermark_time.CopyFrom(timestamp(status.watermark_ms))
@@ -180,25 +202,6 @@ def objectives_to_proto(page: Page[Objective]) -> sla_service_pb2.ListObjectives
     return sla_service_pb2.ListObjectivesResponse(
         objectives=[objective_to_proto(one) for one in page.items], next_page_token=page.next_token
     )
-
-
-def _objective_status(one: ObjectiveStatus) -> sla_pb2.ObjectiveStatus:
-    out = sla_pb2.ObjectiveStatus(
-        objective=objective_to_proto(one.objective, one.first_data_ms, one.remark.until_ms),
-        verdict=_VERDICTS[one.verdict],
-        absent_reason=one.absent_reason,
-        left_out_reasons=one.remark.left_out,
-    )
-    match one.figures:
-        case Uptime():
-            out.uptime.CopyFrom(uptime_to_proto(one.figures))
-        case Latency():
-            out.latency.CopyFrom(latency_to_proto(one.figures))
-        case Resolution():
-            out.incident_resolution.CopyFrom(resolution_to_proto(one.figures))
-        case None:
-            pass
-    return out
 
 
 def _window(used: UsedWindow) -> sla_pb2.ResolvedWindow:

@@ -7,7 +7,6 @@ from services.sla.convert import (
     latency_to_proto,
     objectives_to_proto,
     slices_to_proto,
-    status_to_proto,
     uptime_to_proto,
 )
 from services.sla.convert_contract import contract_to_proto
@@ -24,6 +23,7 @@ from services.sla.convert_requests import (
     quantile_from_proto,
     slice_query_from_proto,
 )
+from services.sla.convert_statuses import StatusMessages
 from services.sla.maintenance.manage import Maintenance
 from services.sla.names import parse_contract, parse_objective, parse_parent, parse_status
 from services.sla.reports.generate import Reports
@@ -49,6 +49,7 @@ class SlaServicer(ReportRpcs, OutcomeRpcs, sla_service_pb2_grpc.SlaServiceServic
         self._reports = reports
         self._outcomes = outcomes
         self._maintenance = maintenance
+        self._messages = StatusMessages()
 
     async def GetUptime(
         self, request: sla_service_pb2.GetUptimeRequest, _context: Any
@@ -70,7 +71,7 @@ class SlaServicer(ReportRpcs, OutcomeRpcs, sla_service_pb2_grpc.SlaServiceServic
     ) -> sla_pb2.SlaStatus:
         """See the contract."""
         status = await self._figures.status(parse_status(request.name), asked_from_proto(request))
-        return status_to_proto(status)
+        return self._messages.of(status)
 
     async def BatchGetSlaStatus(
         self, request: sla_service_pb2.BatchGetSlaStatusRequest, _context: Any
@@ -79,7 +80,7 @@ class SlaServicer(ReportRpcs, OutcomeRpcs, sla_service_pb2_grpc.SlaServiceServic
         tenants = [parse_status(name, field="names") for name in request.names]
         found = await self._figures.batch_status(tenants, asked_from_proto(request))
         return sla_service_pb2.BatchGetSlaStatusResponse(
-            sla_statuses=[status_to_proto(status) for status in found]
+            sla_statuses=[self._messages.of(status) for status in found]
         )
 
     async def QuerySlices(
