@@ -62,8 +62,8 @@ def check_promised(statuses: Sequence[sla_pb2.SlaStatus]) -> None:
         raise FailedPrecondition(
             f"no contract is in force for {', '.join(without)}",
             reason="NO_CONTRACT",
-            next_step="apply one with `threenines config apply FILE`, or list all with `sla status`; one whose"
-            " `effective_from` is still to come promises nothing yet",
+            next_step="apply one with `threenines config apply FILE`, or list all with `sla status`;"
+            " one whose `effective_from` is still to come promises nothing yet",
         )
 
 
