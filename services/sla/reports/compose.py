@@ -30,6 +30,8 @@ from services.sla.reports.document import (
 )
 from services.sla.reports.model import SCHEMA, ReportInput
 from services.sla.reports.plots import DAY_LEGEND, overview_scene
+from services.sla.reports.plots_timeline import LEGEND as TIMELINE_LEGEND
+from services.sla.reports.plots_timeline import timeline_scene
 from services.sla.reports.wording import (
     NONE,
     cause_text,
@@ -196,10 +198,15 @@ def _credits(report: ReportInput) -> Section | None:
 
 
 def _incidents(report: ReportInput) -> Section | None:
-    if not report.incidents:
+    """All incidents and all maintenance of the period in one picture, and the incidents as a table."""
+    exclusions = tuple(dict.fromkeys(row for one in report.objectives for row in one.exclusions))
+    scene = timeline_scene(report.incidents, exclusions, report.period)
+    if scene is None:
         return None
-    table = incidents_table(report.incidents, report.period)
-    return Section("incidents", "Incidents in the period", (table,), kicker="Incidents")
+    blocks: list[Block] = [Picture(scene, TIMELINE_LEGEND)]
+    if report.incidents:
+        blocks.append(incidents_table(report.incidents, report.period))
+    return Section("incidents", "Incidents and maintenance", tuple(blocks), kicker="What happened")
 
 
 def _changes(report: ReportInput) -> Section | None:

@@ -27,6 +27,8 @@ from services.sla.reports.document import (
 from services.sla.reports.model import ObjectiveReport, Period, PolicyVerdict, ProjectionRow
 from services.sla.reports.plots import DAY_LEGEND, burn_scene, days_scene
 from services.sla.reports.plots_latency import LEGEND, latency_scene
+from services.sla.reports.plots_timeline import LEGEND as TIMELINE_LEGEND
+from services.sla.reports.plots_timeline import timeline_scene
 from services.sla.reports.wording import (
     NONE,
     count_text,
@@ -193,6 +195,9 @@ def _pictures(objective: ObjectiveReport, period: Period) -> list[Block]:
     scene = latency_scene(objective, objective.latency) if objective.latency else None
     if scene is not None:
         blocks += [Title("Response times against the target"), Picture(scene, LEGEND)]
+    happened = timeline_scene(objective.incidents, objective.exclusions, period)
+    if objective.incidents and happened is not None:
+        blocks += [Title("Incidents over the period"), Picture(happened, TIMELINE_LEGEND)]
     if objective.burn:
         blocks += [Title("Budget over the period"), Picture(burn_scene(objective, period))]
     return blocks

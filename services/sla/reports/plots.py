@@ -44,7 +44,7 @@ _ROUND = (1, Fraction(3, 2), 2, Fraction(5, 2), 3, 4, 5, 6, 8, 10)
 
 def days_scene(objective: ObjectiveReport, period: Period) -> Scene:
     """A cell for each local day of the period, above bars of what was lost, or of the quantile."""
-    days = _dates(period)
+    days = dates_of(period)
     rows = {row.date: row for row in objective.days}
     step = (WIDTH - LEFT - RIGHT) / len(days)
     gap = min(2.0, step / 4)
@@ -57,7 +57,7 @@ def days_scene(objective: ObjectiveReport, period: Period) -> Scene:
     if any(value for value, _ in bars):
         shapes += _chart(objective, bars, step=step, gap=gap, top=bottom + 16)
         bottom += 16 + _CHART
-    shapes += _ticks(days, step, bottom + 14)
+    shapes += ticks(days, step, bottom + 14)
     kept = sum(row.verdict == "PASS" for row in objective.days)
     missed = [row.date for row in objective.days if row.verdict == "FAIL"]
     return Scene(
@@ -76,7 +76,7 @@ def overview_scene(objectives: Sequence[ObjectiveReport], period: Period) -> Sce
     lines = [objective for objective in objectives if objective.days]
     if not lines:
         return None
-    days = _dates(period)
+    days = dates_of(period)
     left, high, apart = 168.0, 16.0, 22.0
     step = (WIDTH - left - RIGHT) / len(days)
     gap = min(2.0, step / 4)
@@ -90,7 +90,7 @@ def overview_scene(objectives: Sequence[ObjectiveReport], period: Period) -> Sce
             at = left + place * step
             shapes += _cell(rows.get(day.isoformat()), day, at, y, width=step - gap, height=high)
     bottom = _TOP + len(lines) * apart
-    shapes += _ticks(days, step, bottom + 10, left)
+    shapes += ticks(days, step, bottom + 10, left)
     return Scene(
         width=WIDTH,
         height=bottom + 18,
@@ -129,8 +129,8 @@ def burn_scene(objective: ObjectiveReport, period: Period) -> Scene:
         shapes.append(Line(((x, top), (x, top + height)), INK, 0.8))
         late = x > WIDTH * 0.8
         shapes.append(Label(x - 4 if late else x + 4, top + 9, "data ends", _side(late), QUIET))
-    days = _dates(period)
-    shapes += _ticks(days, (WIDTH - LEFT - RIGHT) / len(days), top + height + 14)
+    days = dates_of(period)
+    shapes += ticks(days, (WIDTH - LEFT - RIGHT) / len(days), top + height + 14)
     return Scene(
         width=WIDTH,
         height=top + height + 22,
@@ -155,7 +155,7 @@ def _side(before: bool) -> Anchor:
     return Anchor.END if before else Anchor.START
 
 
-def _dates(period: Period) -> list[date]:
+def dates_of(period: Period) -> list[date]:
     first = local_date(period.start_ms, period)
     last = local_date(max(period.start_ms, period.end_ms - 1), period)
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
@@ -260,7 +260,7 @@ def _short(text: str) -> str:
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
 
 
-def _ticks(days: Sequence[date], step: float, y: float, left: float = LEFT) -> list[Shape]:
+def ticks(days: Sequence[date], step: float, y: float, left: float = LEFT) -> list[Shape]:
     """Days that are named below; in long periods the firsts of months."""
     if len(days) > 62:
         named = [place for place, day in enumerate(days) if day.day == 1]
