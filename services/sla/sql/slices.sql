@@ -7,6 +7,6 @@ SELECT
     distribution, scale, offset AS first_bucket, zero_count, counts, bounds,
     sealed, revision, known_at, seq
 FROM /* table */
-WHERE tenant = {tenant:String} AND (/* ranges */) /* as of */
+PREWHERE tenant = {tenant:String} AND (/* ranges */) /* as of */
 ORDER BY objective, slice_start, revision DESC
 LIMIT 1 BY objective, slice_start

@@ -13,7 +13,7 @@ from services.sla.distribution import merge
 from services.sla.figures import latency_of, uptime_of
 from services.sla.memory import MemorySliceStore
 from services.sla.model import Distribution, DistributionKind, Objective, Revision, Slice
-from services.sla.read_window import Detail, Wanted, read_window
+from services.sla.read_window import Detail, Wanted, read_window, read_windows
 from services.sla.windows import Window
 from tests.unit.sla.slicing import AVAILABILITY, LATENCY, T0, TENANT
 
@@ -156,3 +156,27 @@ async def test_hours_with_anything_but_up_are_opened_for_downtimes() -> None:
     )
 
     assert held.length_ms.tolist() == [H, *[STEP] * 6, H, *[STEP] * 6]
+
+
+async def test_more_holes_than_fit_into_a_question_are_read_in_several() -> None:
+    store = MemorySliceStore()
+    hours = 2 * 230
+    slices = [Slice(T0 + k * STEP, STEP, 5, 6, up_ns=STEP * NS, sealed=True) for k in range(hours * 6)]
+    sums = [an_hour(T0 + n * H, slices[n * 6 : n * 6 + 6]) for n in range(0, hours, 2)]
+    for key in ("gold/x", "gold/y"):
+        rows = [(key, Revision(one, 1, T0)) for one in slices]
+        await store.store(TENANT, rows, seq=1, hours=[(key, Revision(one, 1, T0)) for one in sums])
+    end = T0 + hours * H
+    wanted = [
+        Wanted(TENANT, "gold/x", T0, end, T0, end),
+        Wanted(TENANT, "gold/y", T0 + 5 * H, end, T0, end, detail=Detail.SLICES),
+        Wanted(TENANT, "gold/none", T0, T0, T0, end),
+    ]
+
+    found = await read_windows(store, wanted)
+
+    assert [int(one.length_ms.sum()) for one in found] == [hours * H, (hours - 5) * H, 0]
+    assert found[0].length_ms.tolist()[:8] == [H, *[STEP] * 6, H]
+    assert found[0].start_ms.tolist() == sorted(found[0].start_ms.tolist())
+    assert int(found[0].total.sum()) == 6 * len(slices)
+    assert store.reads == 4  # one for hours and edges, three for 230 holes

@@ -142,6 +142,45 @@ async def test_a_child_without_data_leaves_the_composite_without_a_verdict() -> 
     assert journey.verdict is Verdict.NO_DATA
 
 
+async def test_a_status_reads_all_its_objectives_at_once() -> None:
+    store = MemorySliceStore()
+    for name in ("shop", "pay", "p95"):
+        await fill(store, name, [a_slice(k) for k in range(12)])
+    figures = serving(store, SHOP, PAY, P95, STORED)
+
+    status = await figures.status(TENANT, Asked())
+    reads = store.reads
+    await figures.status(TENANT, Asked())
+    then = await figures.status(TENANT, Asked(as_of_ms=T0 + 10**9))
+
+    assert reads == 1
+    assert store.reads == 2
+    assert [one.figures for one in status.objectives][:3] == [
+        await figures.latency(TENANT, "gold/p95", Asked()),
+        await figures.uptime(TENANT, "gold/pay", Asked()),
+        await figures.uptime(TENANT, "gold/shop", Asked()),
+    ]
+    assert status.objectives[3].absent_reason == "OBJECTIVE_HAS_NO_DATA"
+    assert [one.verdict for one in then.objectives] == [one.verdict for one in status.objectives]
+
+
+async def test_one_reading_of_heads_serves_a_status_with_composites() -> None:
+    store = MemorySliceStore()
+    asked = []
+
+    class Asking(MemorySliceStore):
+        async def heads(self, tenants):  # type: ignore[no-untyped-def]
+            asked.append(tenants)
+            return await store.heads(tenants)
+
+    for name in ("shop", "pay"):
+        await fill(store, name, [a_slice(k) for k in range(12)])
+    status = await serving(Asking(), SHOP, PAY, JOURNEY).status(TENANT, Asked())
+
+    assert asked == [[TENANT]]
+    assert [one.objective.name for one in status.objectives] == ["journey", "pay", "shop"]
+
+
 async def test_what_was_computed_is_not_read_again_until_the_data_moves() -> None:
     store, counters = MemorySliceStore(), Counters()
     await fill(store, "shop", [a_slice(k) for k in range(12)])
