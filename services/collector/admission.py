@@ -74,7 +74,7 @@ class Admission:
 
     @property
     def full(self) -> bool:
-        """Whether nothing more fits, so that a request that begins now is not to be kept."""
+        """Whether a request that begins now would be refused, so that it need not be read."""
         return self._why_full() is not None
 
     def enter(self, transport: str, size: int = 0, *, arriving: bool = False) -> "Held":
@@ -105,14 +105,15 @@ class Admission:
 
     def refuse(self, transport: str) -> Unavailable:
         """The error for a request that is turned away unread; counted."""
-        return self._refused(transport, self._why_full() or "RECEIVER_BUSY")
+        return self._refused(transport, self._why_full() or "RECEIVER_SLOW")
 
     def _why_full(self) -> str | None:
         if self._requests >= self._config.max_requests:
             return "RECEIVER_BUSY"
         if self._bytes >= self._config.max_bytes or self._memory_is_short():
             return "RECEIVER_MEMORY_FULL"
-        return None
+        with self._lock:
+            return "RECEIVER_SLOW" if self._pace.too_slow() else None
 
     async def turn(self, size: int) -> None:
         """Wait until a request may be worked on (`turns.py`); `Held.turn` calls it."""

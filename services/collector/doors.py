@@ -19,8 +19,8 @@ from services.collector.kept_records import KeptRecords
 from services.collector.memory_cap import MemoryCap
 from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
 from services.collector.otlp_http_server import HttpLimits, HttpServer
+from services.collector.otlp_servicer import SERVER_OPTIONS, add_metrics_service
 from services.collector.otlp_servicer import SERVICE_NAME as OTLP_SERVICE
-from services.collector.otlp_servicer import add_metrics_service
 from services.collector.rate import RateGate
 from services.collector.receive import Receiver
 from services.collector.remote_write import PATH as REMOTE_WRITE_PATH
@@ -110,6 +110,7 @@ class Doors:
             service_names=[OTLP_SERVICE],
             max_receive_bytes=self._config.receive.max_request_bytes,
             telemetry=self._telemetry,
+            more_options=SERVER_OPTIONS,
         )
         add_metrics_service(server, self._receiver, self._admission)
         return server

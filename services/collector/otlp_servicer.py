@@ -5,7 +5,6 @@ INTERNAL to bytes that it cannot read, where OTLP wants INVALID_ARGUMENT. The ge
 passes through the same interceptors as every generated one.
 """
 
-from collections.abc import AsyncIterator
 from typing import NoReturn
 
 import grpc
@@ -14,13 +13,22 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from services.collector.admission import Admission
 from services.collector.defects import sent_again
 from services.collector.receive import Outcome, Receiver
-from services.collector.unread import Unread
 from services.common.auth import Role, current_principal, require_tenant
 from services.common.errors import PermissionDenied
 from services.common.grpc_errors import Handler
 
 TRANSPORT = "grpc"
 SERVICE_NAME = "opentelemetry.proto.collector.metrics.v1.MetricsService"
+
+SERVER_OPTIONS = (
+    # Of the calls that wait to be seen, gRPC's core drops some from the thousandth on: their clients hear
+    # CANCELLED, without the reason and without a delay.
+    ("grpc.server.max_pending_requests", 1 << 20),
+    ("grpc.server.max_pending_requests_hard_limit", 1 << 20),
+    # Or it reads ahead as much as the connection carries, of calls that nobody has seen: now 64 KiB of each.
+    ("grpc.http2.bdp_probe", 0),
+)
+"""For a server of this service; overload is ours to answer."""
 
 
 def add_metrics_service(server: grpc.aio.Server, receiver: Receiver, admission: Admission) -> None:
@@ -34,7 +42,6 @@ class MetricsServicer:
     def __init__(self, receiver: Receiver, admission: Admission) -> None:
         self._receiver = receiver
         self._admission = admission
-        self._unread = Unread()
 
     async def export(self, raw: bytes, _context: object) -> ExportMetricsServiceResponse:
         """Take one request of the caller's tenant."""
@@ -42,19 +49,13 @@ class MetricsServicer:
             await held.turn()
             return outcome_to_proto(await self._receiver.export(sending_tenant(), raw, held.counted))
 
-    async def refuse(self, requests: AsyncIterator[bytes], _context: object) -> NoReturn:
-        """Turn a request away; it is read and dropped before, a few at a time.
-
-        A call that ends while its client still sends may reach the client as CANCELLED, without the delay
-        that it is told: the reset of the stream overtakes the status.
-        """
-        refused = self._admission.refuse(TRANSPORT)
-        await self._unread.drop(requests)
-        raise refused
+    async def refuse(self, _requests: object, _context: object) -> NoReturn:
+        """Turn a request away unread. Its client hears why while it still sends (RFC 9113 8.1)."""
+        raise self._admission.refuse(TRANSPORT)
 
 
 class _ExportHandlers(grpc.GenericRpcHandler):
-    """Chooses when a call begins, before its request is read: take it, or drop it and turn it away."""
+    """Chooses when a call begins, before its request is read: take it, or turn it away."""
 
     def __init__(self, servicer: MetricsServicer, admission: Admission) -> None:
         self._admission = admission

@@ -51,10 +51,11 @@ def build_server(
     service_names: Sequence[str],
     max_receive_bytes: int = 64 << 20,
     telemetry: Telemetry | None = None,
+    more_options: Sequence[tuple[str, int]] = (),
 ) -> grpc.aio.Server:
     """A server that is bound to its port and not started; the caller adds its servicers.
 
-    With `telemetry` the durations of calls are measured.
+    With `telemetry` the durations of calls are measured. `more_options` are arguments of gRPC's core.
     `service_names` are full names (`threenines.sla.v1.SlaService`), for health and reflection.
     Raises ConfigurationError when production has no TLS, a certificate cannot be used, or the
     port is taken. `bound_port` tells the port when the configuration says 0.
@@ -66,7 +67,7 @@ def build_server(
     measuring = () if telemetry is None else (MeasureInterceptor(telemetry),)
     server = grpc.aio.server(
         interceptors=(*measuring, ErrorInterceptor(), AuthInterceptor(authenticator)),
-        options=_options(max_receive_bytes, config.port_use),
+        options=[*_options(max_receive_bytes, config.port_use), *more_options],
     )
     health.add_services(service_names)
     health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), server)

@@ -30,7 +30,7 @@ from services.collector.http_routes import HttpRoutes
 from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
 from services.collector.otlp_http_protocol import HttpLimits
 from services.collector.otlp_http_server import HttpServer
-from services.collector.otlp_servicer import SERVICE_NAME, add_metrics_service
+from services.collector.otlp_servicer import SERVER_OPTIONS, SERVICE_NAME, add_metrics_service
 from services.collector.rate import RateGate
 from services.collector.receive import ReceiveConfig, Receiver
 from services.collector.record import decode_record
@@ -221,6 +221,7 @@ async def open_doors(
         health=HealthRegistry(clock),
         service_names=[SERVICE_NAME],
         max_receive_bytes=MAX_REQUEST_BYTES,
+        more_options=SERVER_OPTIONS,
     )
     add_metrics_service(grpc_server, receiver, admission)
     await grpc_server.start()

@@ -1,4 +1,4 @@
-"""What no gRPC client library sends: encodings that the server does not have, as raw frames."""
+"""What no gRPC client library sends, as raw frames: encodings that the server does not have; and a crowd."""
 
 import asyncio
 import gzip
@@ -91,3 +91,12 @@ async def test_a_bomb_is_cut_off_at_the_limit(
 
     assert await status_of(doors, encoding, body) == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
     assert await status_of(doors, encoding, compress(b"")) == 0
+
+
+async def test_thousands_of_calls_at_once_all_hear_an_answer_of_ours(doors: Doors) -> None:
+    """They wait unseen; gRPC's core would drop some from the thousandth on, as CANCELLED without a delay."""
+    answers = await asyncio.gather(*(doors.send("grpc", b"") for _ in range(3000)))
+
+    refused = [answer for answer in answers if answer.code != "OK"]
+    assert {answer.code for answer in refused} <= {"UNAVAILABLE"}
+    assert all(answer.reason.startswith("RECEIVER_") and answer.retry_s for answer in refused)

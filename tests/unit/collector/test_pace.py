@@ -126,7 +126,8 @@ def test_what_has_not_been_read_does_not_wait() -> None:
     with pytest.raises(Unavailable, match="would wait too long") as caught:
         budget.enter("grpc", 1)
     assert caught.value.reason == "RECEIVER_SLOW"
-    assert not budget.full, "it has been read before it is refused"
+    assert budget.full
+    assert budget.refuse("grpc").reason == "RECEIVER_SLOW"
     for held in slow_bodies:
         held.leave()
     budget.enter("grpc", 1).leave()
