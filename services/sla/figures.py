@@ -116,14 +116,11 @@ def latency_of(
     _, _, times = totals_of(held, where.start_ms, where.data_end_ms, first_ms)
     verdicts = tuple((policy, _judged((sure, possible, total), times, policy, q)) for policy in NoData)
     verdict = dict(verdicts)[objective.no_data]
-    stop = frozen_at(objective, held, where, times)
     share = _under(objective, sure, total, times)
-    slow, known = (total - sure, total), share
+    stop = frozen_at(objective, held, where, times)
+    known = (sure, total, share)
     if stop is not None:
-        part = part_of(held, where.start_ms, stop)
-        kept, _, of = _within(objective, part, merged(part), q)
-        slow = (of - kept, of)
-        known = _under(objective, kept, of, totals_of(part, where.start_ms, stop, first_ms)[2])
+        known = _latency_as_of(objective, held, where.start_ms, stop, first_ms, q)
     return Latency(
         objective=objective,
         used=used_window(objective, held, where),
@@ -134,7 +131,7 @@ def latency_of(
         total=total,
         times=times,
         verdict=verdict,
-        budget=latency_budget(*slow, q, share=known, stop_ms=stop),
+        budget=latency_budget(*known, q, stop_ms=stop),
         burn_rates=burn_rates_of(
             objective, columns, where.data_end_ms, windows_ms, first_ms=_later(first_ms, promised_ms)
         ),
@@ -143,6 +140,16 @@ def latency_of(
         share=share,
         policy_verdicts=verdicts,
     )
+
+
+def _latency_as_of(
+    objective: Objective, held: SliceColumns, start_ms: int, stop_ms: int, first_ms: int | None, q: Fraction
+) -> tuple[int, int, Fraction | None]:
+    """(sure, total, share) of the window as it was at an earlier instant."""
+    part = part_of(held, start_ms, stop_ms)
+    sure, _, total = _within(objective, part, merged(part), q)
+    _, _, times = totals_of(part, start_ms, stop_ms, first_ms)
+    return sure, total, _under(objective, sure, total, times)
 
 
 def _under(objective: Objective, sure: int, total: int, times: Times) -> Fraction | None:

@@ -67,7 +67,7 @@ def uptime_budget(
 
 
 def latency_budget(
-    slow: int, total: int, q: Fraction, *, share: Fraction | None, stop_ms: int | None
+    sure: int, total: int, share: Fraction | None, q: Fraction, *, stop_ms: int | None
 ) -> Budget:
     """Requests (or slices) that may be slower than the threshold; `share` is what the verdict compares."""
     allowed = 1 - q
@@ -75,7 +75,7 @@ def latency_budget(
     lost = Fraction(0) if share is None else 1 - share
     return Budget(
         total=_floor(exact),
-        consumed=slow,
+        consumed=total - sure,
         remaining_ratio=1 - lost / allowed if allowed else Fraction(0),
         frozen=stop_ms is not None,
         any_failure_breaches=not allowed,

@@ -72,6 +72,22 @@ def test_each_burn_window_is_gated_by_its_own_coverage() -> None:
     assert long.rate > 1
 
 
+@pytest.mark.parametrize(("dark_slices", "told"), [(3, True), (4, False)])
+def test_a_burn_window_of_which_too_little_is_known_is_told_as_such(dark_slices: int, told: bool) -> None:
+    """Three of thirty dark slices leave nine tenths, which is the floor; the rest fails all the time."""
+    slices = [up(k) for k in range(H - 30)]
+    slices += [dark(k) if k >= H - dark_slices else down(k) for k in range(H - 30, H)]
+
+    short, long = uptime_of(
+        AVAILABILITY, columns(slices), Window(0, H * S, H * S), windows_ms=(300_000, HOUR_MS)
+    ).burn_rates
+
+    assert short.no_data is not told
+    assert (short.rate > 0) is told
+    assert (short.bad, short.total) == (10 * (30 - dark_slices),) * 2
+    assert not long.no_data
+
+
 def test_a_dark_month_does_not_silence_a_lit_hour() -> None:
     slices = [dark(k) for k in range(9 * H)] + [down(k) for k in range(9 * H, 10 * H)]
     uptime = uptime_of(
