@@ -39,9 +39,8 @@ def report_input(
         as_of_ms: what was known then; None: everything.
     """
     used = [one.figures.figures.used for one in parts if one.figures is not None]
-    ends = [one.window.data_end_ms for one in used]
-    data_end_ms = min(ends, default=max(start_ms, min(end_ms, watermark_ms)))
-    where = Window(start_ms, end_ms, data_end_ms)
+    known_ms = max(start_ms, min(end_ms, watermark_ms))
+    where = Window(start_ms, end_ms, min((one.window.data_end_ms for one in used), default=known_ms))
     objectives = tuple(objective_report(one, where) for one in parts)
     return ReportInput(
         tenant=contract.tenant,
@@ -50,7 +49,7 @@ def report_input(
             label,
             start_ms,
             end_ms,
-            data_end_ms=data_end_ms,
+            data_end_ms=where.data_end_ms,
             zone=contract.time_zone,
             provisional=any(one.provisional for one in used),
             told=_told(versions),

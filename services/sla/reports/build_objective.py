@@ -5,9 +5,7 @@ Knows the figures' dataclasses, and neither stores nor any format of reports.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from fractions import Fraction
-from math import isfinite
 
 from services.sla.composite import CompositeFigures
 from services.sla.figures_model import DayRow as DayFigures
@@ -21,22 +19,20 @@ from services.sla.figures_model import (
     WindowFigures,
 )
 from services.sla.incidents.model import IncidentFigure
-from services.sla.kernels import exponential
 from services.sla.maintenance.model import Exclusion, MaintenanceWindow
 from services.sla.methods.model import RequestRatio
 from services.sla.methods.model import Uptime as ByState
-from services.sla.model import NS_PER_MS, Distribution, DistributionKind, Objective, ObjectiveKind, Verdict
+from services.sla.model import NS_PER_MS, Distribution, Objective, ObjectiveKind, Verdict
 from services.sla.reports.build_burn import burn_of
+from services.sla.reports.build_latency import decimal_of, latency_projection, speed_of
 from services.sla.reports.build_words import method_of, promise_of, window_text
 from services.sla.reports.model import (
-    Bucket,
     BudgetRow,
     ChildRow,
     DayRow,
     DownRow,
     ExclusionRow,
     IncidentRow,
-    LatencyReport,
     ObjectiveReport,
     PolicyVerdict,
     ProjectionRow,
@@ -108,22 +104,6 @@ def incident_row(one: IncidentFigure) -> IncidentRow:
     )
 
 
-def buckets_of(distribution: Distribution) -> tuple[Bucket, ...]:
-    """A distribution by upper bounds; the first has what is at or below the lower bound of all others."""
-    if distribution.kind is DistributionKind.EXPLICIT:
-        bounds = [*distribution.bounds, float("inf")]
-        return tuple(Bucket(_decimal(b), n) for b, n in zip(bounds, distribution.counts, strict=True))
-    scale, offset = distribution.scale, distribution.offset
-    first = Bucket(_decimal(exponential.lower_bound(offset, scale)), distribution.zero_count)
-    return (
-        first,
-        *(
-            Bucket(_decimal(exponential.lower_bound(offset + j + 1, scale)), n)
-            for j, n in enumerate(distribution.counts)
-        ),
-    )
-
-
 def _uptime(parts: ObjectiveParts, found: WindowFigures, figures: Uptime) -> ObjectiveReport:
     objective, budget = parts.objective, figures.budget
     by_requests = isinstance(objective.method, RequestRatio) and objective.signal is None
@@ -161,10 +141,8 @@ def _uptime(parts: ObjectiveParts, found: WindowFigures, figures: Uptime) -> Obj
 
 
 def _latency(parts: ObjectiveParts, found: WindowFigures, figures: Latency) -> ObjectiveReport:
-    objective, budget, bounds = parts.objective, figures.budget, figures.bounds
-    assert objective.threshold_s is not None
-    share = figures.share
-    known = share is not None and not budget.any_failure_breaches
+    objective, budget = parts.objective, figures.budget
+    known = figures.share is not None and not budget.any_failure_breaches
     return _report(
         parts,
         times=figures.times,
@@ -178,28 +156,18 @@ def _latency(parts: ObjectiveParts, found: WindowFigures, figures: Latency) -> O
             any_failure_breaches=budget.any_failure_breaches,
             frozen_at_ms=budget.frozen_at_ms,
         ),
-        share=share,
-        displayed=displayed_percent(share, flawless=figures.flawless),
+        share=figures.share,
+        displayed=displayed_percent(figures.share, flawless=figures.flawless),
         good=figures.sure,
         total=figures.total,
         policies=_policies(objective, figures),
+        projection=latency_projection(figures),
         reading=objective.reading.value,
         segments=_segments(found),
         days=tuple(_day(row) for row in found.days),
         downtimes=_downtimes(objective, found.downtimes),
         burn=burn_of(found),
-        latency=LatencyReport(
-            quantile=figures.quantile,
-            threshold_s=objective.threshold_s,
-            estimate_s=None if bounds is None else _decimal(bounds.estimate),
-            lower_s=None if bounds is None else _decimal(bounds.lower),
-            upper_s=None if bounds is None else _decimal(bounds.upper),
-            saturated=bounds is not None and bounds.saturated,
-            sure=figures.sure,
-            possible=figures.possible,
-            total=figures.total,
-            buckets=() if parts.distribution is None else buckets_of(parts.distribution),
-        ),
+        latency=speed_of(figures, parts.distribution),
     )
 
 
@@ -280,7 +248,7 @@ def _measured(figures: Figures) -> dict[str, object]:
             text = f"{figures.displayed} %" if figures.displayed else ""
             return {"share": figures.share, "displayed": text, "good": figures.good, "total": figures.total}
         case Latency():
-            estimate = None if figures.bounds is None else _decimal(figures.bounds.estimate)
+            estimate = None if figures.bounds is None else decimal_of(figures.bounds.estimate)
             text = "" if estimate is None else seconds_text(estimate)
             counts = {"good": figures.sure, "total": figures.total}
             return {"share": figures.share, "displayed": text, **counts}
@@ -307,7 +275,7 @@ def _day(row: DayFigures) -> DayRow:
         share=row.share,
         displayed=displayed,
         verdict=row.verdict.name,
-        quantile_s=None if row.bounds is None else _decimal(row.bounds.estimate),
+        quantile_s=None if row.bounds is None else decimal_of(row.bounds.estimate),
     )
 
 
@@ -360,7 +328,3 @@ def _children(found: CompositeFigures | None) -> tuple[ChildRow, ...]:
         ChildRow(one.name, one.weight, one.down, one.no_data, one.excluded, one.share)
         for one in found.children
     )
-
-
-def _decimal(value: float) -> Decimal | None:
-    return Decimal(repr(value)) if isfinite(value) else None

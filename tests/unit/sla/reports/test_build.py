@@ -23,7 +23,8 @@ from services.sla.model import (
     ObjectiveKind,
 )
 from services.sla.reports.build import ObjectiveParts, report_input
-from services.sla.reports.build_objective import buckets_of, objective_report
+from services.sla.reports.build_latency import buckets_of
+from services.sla.reports.build_objective import objective_report
 from services.sla.reports.build_period import offsets_of
 from services.sla.reports.canonical import canonical_json, read_report
 from services.sla.reports.html import render_html

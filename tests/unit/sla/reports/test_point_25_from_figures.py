@@ -21,9 +21,12 @@ from services.sla.memory import MemorySliceStore
 from services.sla.model import (
     CompositeTerms,
     Contract,
+    Distribution,
+    DistributionKind,
     IncidentTerms,
     Objective,
     ObjectiveKind,
+    Reading,
     Revision,
     Slice,
 )
@@ -36,6 +39,8 @@ from tests.unit.sla.reports.test_point_25_report import pdf_words, squeezed
 
 BERLIN = "Europe/Berlin"
 H, DAY = 3_600_000, 86_400_000
+SPEED = Distribution(DistributionKind.EXPLICIT, (93, 7, 0), bounds=(1.0, 2.5))
+"""Of a hundred requests 93 within a second, and 7 of which nobody can say whether they took two."""
 H_NS = H * 10**6
 
 
@@ -69,7 +74,15 @@ def contract(tenant: str, version: int, target: Fraction, **when: int | None) ->
     journey = replace(
         requests, name="journey", kind=ObjectiveKind.COMPOSITE, composite=CompositeTerms(("requests", "web"))
     )
-    objectives = (requests, replace(requests, name="web"), critical, journey)
+    p95 = replace(
+        requests,
+        name="p95",
+        kind=ObjectiveKind.LATENCY,
+        good_share=Fraction(19, 20),
+        threshold_s=Fraction(2),
+        reading=Reading.MERGED,
+    )
+    objectives = (requests, replace(requests, name="web"), critical, journey, p95)
     terms = CreditTerms(
         "gold/requests", Period.MONTH, (Tier(target, Fraction(1, 10)),), "EUR", Decimal("1000.00")
     )
@@ -122,6 +135,10 @@ def hour(start_ms: int) -> Slice:
     return Slice(start_ms, H, good, total, sealed=True, **{f"{state}_ns": H_NS})
 
 
+def fast(one: Slice) -> Revision:
+    return Revision(replace(one, distribution=SPEED), 1, END)
+
+
 @pytest.fixture
 async def stores() -> tuple[MemorySliceStore, MemoryIncidents]:
     slices, incidents = MemorySliceStore(), MemoryIncidents()
@@ -132,6 +149,7 @@ async def stores() -> tuple[MemorySliceStore, MemoryIncidents]:
             for name in ("requests", "web")
             for one in hours
         ]
+        rows += [("gold/p95", fast(one)) for one in hours if one.total]
         await slices.store(tenant, rows, seq=5)
     opened = IncidentEvent(
         "acme", "INC-7", OUTAGE, "1", IncidentEventKind.OPENED, severity="critical", title="Checkout fails"
@@ -163,7 +181,7 @@ async def content_of(
 
 async def test_a_months_report_carries_everything(stores) -> None:
     report = json.loads(await content_of(stores))
-    requests, web, critical, journey = report["objectives"]
+    requests, web, critical, journey, p95 = report["objectives"]
 
     period = report["period"]
     assert (period["local_start"], period["local_end"]) == (
@@ -194,6 +212,9 @@ async def test_a_months_report_carries_everything(stores) -> None:
     assert [one["name"] for one in journey["children"]] == ["requests", "web"]
     assert report["provenance"]["watermark_time"] == "2026-11-01T00:00:00.000Z"
     assert web["name"] == "web"
+    buckets = p95["latency"]["buckets"]
+    assert [int(one["count"]) for one in buckets] == [93 * (counted - 1), 7 * (counted - 1), 0]
+    assert (p95["reading"], p95["verdict"]) == ("merged", "INDETERMINATE")
 
 
 async def test_the_target_of_each_half_holds_in_its_half(stores) -> None:
@@ -226,6 +247,7 @@ async def test_a_running_month_has_what_it_is_and_what_it_can_come_to(stores) ->
         for name in ("requests", "web")
         for start in range(START, OUTAGE + 4 * H, H)
     ]
+    rows += [("gold/p95", fast(hour(start))) for start in range(START, OUTAGE, H)]
     await half.store("acme", rows, seq=5)
     content = await content_of((half, stores[1]), now_ms=OUTAGE + 4 * H)
 
