@@ -41,7 +41,11 @@ _DAY_COLUMN = {"series": "day", "exemplars": "toDate(point_ts)"}
 def _omitted(column: TableColumn) -> bool:
     """Whether the server's default, zero bits in every row, is all that the column holds."""
     data = column.data
-    if column.name not in _OFTEN_ZERO or not isinstance(data, np.ndarray) or not data.flags.c_contiguous:
+    if column.name not in _OFTEN_ZERO or not isinstance(data, np.ndarray):
+        return False
+    if data.strides == (0,):
+        data = data[:1]
+    if not data.flags.c_contiguous:
         return False
     return not data.view(f"u{data.dtype.itemsize}").any()
 

@@ -36,6 +36,45 @@ def take(column: RowColumn, rows: I64) -> RowColumn:
     return tuple(column[row] for row in rows.tolist())
 
 
+def constant(value: np.generic, rows: int) -> NumpyArray:
+    """The same number in each row, in the memory of one."""
+    return np.broadcast_to(value, rows)
+
+
+class Gathered:
+    """One column of several requests: joined when rows are taken, and not at all where all hold one number.
+
+    That is most columns: values of the type that a batch does not have, their kind, their flags.
+    """
+
+    def __init__(self, parts: Sequence[RowColumn]) -> None:
+        self._parts = parts
+        self._whole: RowColumn | None = None
+
+    def take(self, rows: I64) -> RowColumn:
+        """The given rows of all parts, one after the other."""
+        if self._whole is None:
+            one = _one_number(self._parts)
+            self._whole = join(self._parts) if one is None else one[:1]
+        if isinstance(self._whole, np.ndarray) and len(self._whole) == 1:
+            return constant(self._whole[0], len(rows))
+        return take(self._whole, rows)
+
+
+def _one_number(parts: Sequence[RowColumn]) -> NumpyArray | None:
+    """The first part when every bit is the same in all elements of all parts (no two zeros, no two NaNs)."""
+    first: NumpyArray | None = None
+    for part in parts:
+        if not isinstance(part, np.ndarray):
+            return None
+        bits = part.view(f"u{part.dtype.itemsize}")
+        first = part if first is None else first
+        one = first.view(bits.dtype)[0]
+        if not (bits == one).all():
+            return None
+    return first
+
+
 def join(columns: Sequence[RowColumn]) -> RowColumn:
     """All rows of several columns of one shape, one after the other."""
     first = columns[0]

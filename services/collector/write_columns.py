@@ -18,7 +18,7 @@ from services.collector.model import I64, MS_IN_DAY, NANOSECONDS_IN_MS, U64, Boo
 from services.collector.ports import TableBlock, TableColumn
 from services.collector.retention import KeepDays, KeepNs, milliseconds_only
 from services.collector.series_ids import TableKeys
-from services.collector.write_arrays import RowColumn, from_decoded, join, length, take
+from services.collector.write_arrays import Gathered, RowColumn, constant, from_decoded, length
 from services.collector.write_points import AllPoints, BatchPoints, SeenSeries, below_ms
 from services.common.native_columns import CodedStrings, Maps, NumpyArray
 
@@ -100,7 +100,7 @@ class Rows:
         for table in POINT_TABLES:
             if parts := self._parts[table]:
                 self._table(points, table, parts, blocks, seen)
-        return Finished(tuple(blocks), tuple(seen), points.touched())
+        return Finished(tuple(blocks), tuple(seen), points.touched(seen))
 
     def _table(
         self,
@@ -111,50 +111,60 @@ class Rows:
         seen: list[SeenSeries],
     ) -> None:
         place = np.concatenate([_array(part.rows["point"]) + part.first for part in parts])
-        rows = {name: join([part.rows[name] for part in parts]) for name in parts[0].rows if name != "point"}
-        exemplars = table == "exemplars"
+        rows = {name: Gathered([part.rows[name] for part in parts]) for name in parts[0].rows}
         chosen = None if points.all_accepted else np.flatnonzero(points.accepted[place])
         if chosen is not None:
             place = place[chosen]
-        ts = points.ts[place] if not exemplars else _array(rows["ts"])[_some(chosen)]
-        order = points.order(place, ts)
+        times = points.ts[place]
+        exemplars = table == "exemplars"
+        if exemplars:
+            all_rows = np.arange(len(place))
+            own = _array(rows["ts"].take(all_rows if chosen is None else chosen))
+        order, number = points.order(place, own if exemplars else times)
         place = place[order]
-        days = (points.ts[place] if exemplars else ts[order]) // MS_IN_DAY
         source = order if chosen is None else chosen[order]
-        for day in np.unique(days).tolist() if len(days) and days.min() != days.max() else days[:1].tolist():
-            here = _some(None) if days.min() == days.max() else days == day
-            columns = self._columns(points, table, rows, place[here], source[here])
-            blocks.append(TableBlock(table, int(day), len(place[here]), columns))
+        for day, here in _days(times, order):
+            there, which = place[here], number[here]
+            columns = self._columns(points, table, rows, there, source[here], which)
+            blocks.append(TableBlock(table, day, len(there), columns))
             if not exemplars:
-                seen.append(points.seen(place[here], day))
+                seen.append(points.seen(there, which, day))
 
     def _columns(
-        self, points: "AllPoints", table: str, rows: dict[str, RowColumn], place: I64, source: I64
+        self,
+        points: "AllPoints",
+        table: str,
+        rows: dict[str, Gathered],
+        place: I64,
+        source: I64,
+        number: I64,
     ) -> tuple[TableColumn, ...]:
-        """Columns of the rows at `source` of a table, which belong to the points at `place`."""
-        common = points.columns(place)
+        """Columns of the rows at `source` of a table; they belong to the points at `place`, of series with
+        these numbers."""
+        common = points.columns(place, number)
         tenant = common["tenant"]
         columns = [TableColumn("tenant", "LowCardinality(String)", CodedStrings(points.tenants, tenant))]
         for name, kind in COLUMN_TYPES[table].items():
             if name == "batch":
-                data: RowColumn = np.full(len(place), self._batch, dtype=np.uint32)
+                data: RowColumn = constant(np.uint32(self._batch), len(place))
             elif name in rows:
-                data = take(rows[name], source)
+                data = rows[name].take(source)
             else:
                 data = common[name]
             columns.append(TableColumn(name, kind, data))
         days_kept = np.array([self._keep_days(name, table) for name in points.tenants], dtype=np.uint16)
-        columns.append(TableColumn("keep_days", "UInt16", days_kept[tenant]))
+        kept = days_kept[tenant] if len(days_kept) > 1 else constant(days_kept[0], len(place))
+        columns.append(TableColumn("keep_days", "UInt16", kept))
         columns += self._finer(points, table, rows, place, source, tenant)
         if table == "exemplars":
-            columns.append(_filtered_texts(take(rows["filtered_attributes"], source)))
+            columns.append(_filtered_texts(rows["filtered_attributes"].take(source)))
         return tuple(columns)
 
     def _finer(
         self,
         points: "AllPoints",
         table: str,
-        rows: dict[str, RowColumn],
+        rows: dict[str, Gathered],
         place: I64,
         source: I64,
         tenant: I64,
@@ -165,7 +175,7 @@ class Rows:
             return []
         found = points.below_ms(place)
         if table == "exemplars":
-            found["ts_ns"] = _array(take(rows["ts_ns"], source))
+            found["ts_ns"] = _array(rows["ts_ns"].take(source))
         kept = wanted[tenant]
         return [TableColumn(name, "UInt32", found[name] * kept) for name in FINER_COLUMNS[table]]
 
@@ -194,9 +204,15 @@ def _rows_of(table: str, rows: dict[str, RowColumn]) -> int:
     return lengths.pop()
 
 
-def _some(chosen: I64 | None) -> "I64 | slice":
-    """An index: all rows when nothing was chosen."""
-    return slice(None) if chosen is None else chosen
+def _days(times: I64, order: I64) -> "list[tuple[int, I64 | slice]]":
+    """The days that times (ms) lie in, and which of the ordered rows are of each."""
+    if not len(times):
+        return []
+    first, last = int(times.min()) // MS_IN_DAY, int(times.max()) // MS_IN_DAY
+    if first == last:
+        return [(first, slice(None))]
+    days = times[order] // MS_IN_DAY
+    return [(day, np.flatnonzero(days == day)) for day in np.unique(days).tolist()]
 
 
 def _filtered_texts(serialised: RowColumn) -> TableColumn:

@@ -4,6 +4,7 @@ Requests are gathered as they are; `finish` joins them and does each thing once 
 kernels, so that a small request costs no more than its share. Pure; it knows no tables' columns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from services.collector.identity import SeriesKey
 from services.collector.kernels import rows as kernels
 from services.collector.model import I64, NANOSECONDS_IN_MS, U8, U32, U64, Bools, Temporality, Touched
 from services.collector.series_ids import TableKeys
+from services.collector.write_arrays import constant
 from services.common.native_columns import NumpyArray
 
 _FAR_MS = 1 << 62
@@ -97,10 +99,11 @@ class AllPoints:
         self._series_id = _joined([keys.series_ids for _, _, keys in self._tables], np.uint64)
         temporality = _joined([one.series.temporality for _, one, _ in self._tables], np.int32)
         self._delta: Bools = temporality == Temporality.DELTA
-        self._number, self._numbers = self._numbered()
+        self._number, self._series_with = self._numbered()
+        self._numbers = len(self._series_with)
 
-    def _numbered(self) -> tuple[I64, int]:
-        """A number for each of them, in the order of a table and equal for equal ones; and how many."""
+    def _numbered(self) -> tuple[I64, I64]:
+        """A number for each of them, in the order of a table and equal for equal ones; and one with each."""
         both = self._tenant_of << 32 | self._metric_id.astype(np.int64)
         known, ranks = np.unique(both, return_inverse=True)
         rank: I64 = ranks.reshape(-1).astype(np.int64)
@@ -111,27 +114,23 @@ class AllPoints:
         kernels.find_runs(rank[order], ids[order], new)
         numbers = np.empty(len(order), np.int64)
         numbers[order] = np.cumsum(new) - 1
-        return numbers, int(new.sum())
+        return numbers, order[new]
 
-    def columns(self, place: I64) -> dict[str, NumpyArray]:
-        """The columns that all tables have, for the points at these places; `tenant`: places in `tenants`."""
-        count = len(place)
-        tenant, metric = np.empty(count, np.int64), np.empty(count, np.uint32)
-        ids = np.empty(count, np.uint64)
-        kernels.describe_points(
-            place, self._series_of, self._tenant_of, self._metric_id, self._series_id, tenant, metric, ids
-        )
-        ts, start, bits = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.uint8)
-        kernels.pick_times(place, self.ts, self._start, self._bits, ts, start, bits)
+    def columns(self, place: I64, number: I64) -> dict[str, NumpyArray]:
+        """The columns that all tables have, for the points at these places, whose series have these numbers;
+        `tenant`: places in `tenants`."""
+        ts, start = np.empty(len(place), np.int64), np.empty(len(place), np.int64)
+        kernels.pick_times(place, self.ts, self._start, ts, start)
+        tenants = self._tenant_of[self._series_with]
         return {
-            "tenant": tenant,
-            "metric_id": metric,
-            "series_id": ids,
+            "tenant": tenants[number] if len(self.tenants) > 1 else constant(np.int64(0), len(place)),
+            "metric_id": self._metric_id[self._series_with][number],
+            "series_id": self._series_id[self._series_with][number],
             "ts": ts,
             "point_ts": ts,
             "start": start,
             "flags": _chosen(self._flags, place),
-            "bits": bits,
+            "bits": _chosen(self._bits, place),
         }
 
     def below_ms(self, place: I64) -> dict[str, NumpyArray]:
@@ -139,16 +138,19 @@ class AllPoints:
         time = below_ms(self._time_ns[place])
         return {"ts_ns": time, "point_ts_ns": time, "start_ns": below_ms(self._start_ns[place])}
 
-    def order(self, place: I64, ts: I64) -> I64:
-        """The rows of the points at `place`, with times `ts` (ms), in the order of a table."""
+    def order(self, place: I64, ts: I64) -> tuple[I64, I64]:
+        """The rows of the points at `place`, with times `ts` (ms), in the order of a table, and the number of
+        the series of each row in that order."""
         order, ends = np.empty(len(place), np.int64), np.empty(self._numbers, np.int64)
-        kernels.order_points(place, self._series_of, self._number, ts, ends, order)
-        return order
+        kernels.order_points(
+            place, self._series_of, self._number, ts, ends, np.empty(self._numbers, np.int64), order
+        )
+        return order, np.repeat(np.arange(self._numbers), np.diff(ends, prepend=0))
 
-    def seen(self, place: I64, day: int) -> SeenSeries:
+    def seen(self, place: I64, number: I64, day: int) -> SeenSeries:
         """The series of the points at these places, which have the order of a table and lie in one day."""
-        new = np.empty(len(place), np.bool_)
-        kernels.find_series_runs(place, self._series_of, self._number, new)
+        new = np.ones(len(number), np.bool_)
+        np.not_equal(number[1:], number[:-1], out=new[1:])
         first = np.flatnonzero(new)
         last = np.append(first[1:], len(place)) - 1
         one = self._series_of[place[first]]
@@ -172,8 +174,8 @@ class AllPoints:
         within = series - int(self._bases[table])
         return decoded.series.identity[within], keys.keys[within]
 
-    def touched(self) -> tuple[Touched, ...]:
-        """What the accepted points reach over, by tenant and metric."""
+    def touched(self, seen: Sequence[SeenSeries]) -> tuple[Touched, ...]:
+        """What the accepted points reach over, by tenant and metric; `seen` has all their series."""
         groups: dict[tuple[str, str], int] = {}
         group_of: list[I64] = []
         for tenant, _, keys in self._tables:
@@ -181,9 +183,14 @@ class AllPoints:
             group_of.append(np.array(numbers, dtype=np.int64)[keys.metric])
         low, high = np.full(len(groups), _FAR_MS), np.full(len(groups), -_FAR_MS)
         group = _joined(group_of, np.int64)
-        kernels.reach(
-            self._series_of, self.accepted, self.ts, self._start, self._bits, self._delta, group, low, high
-        )
+        if self._delta.any():
+            times = (self.ts, self._start, self._bits)
+            kernels.reach(self._series_of, self.accepted, *times, self._delta, group, low, high)
+        else:
+            for one in seen:
+                among = group[self._series_of[one.where]]
+                np.minimum.at(low, among, one.first_ms)
+                np.maximum.at(high, among, one.last_ms)
         told = zip(groups, low.tolist(), high.tolist(), strict=True)
         return tuple(Touched(*names, first, last) for names, first, last in sorted(told) if first <= last)
 
@@ -195,7 +202,7 @@ def below_ms(times_ns: U64) -> U32:
 
 def _chosen(column: NumpyArray, place: I64) -> NumpyArray:
     """The elements at these places; nearly always all are zero, and then nothing is looked for."""
-    return column[place] if column.any() else np.zeros(len(place), column.dtype)
+    return column[place] if column.any() else constant(column.dtype.type(0), len(place))
 
 
 def _joined(parts: list[NumpyArray], dtype: type[np.generic]) -> NumpyArray:

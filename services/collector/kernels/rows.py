@@ -10,10 +10,11 @@ import numpy as np
 
 from services.collector.kernels._jit import kernel
 from services.collector.kernels.machine import Ints, Words
-from services.collector.model import U8, U32, Bools
+from services.collector.model import U8, Bools
 
 _MS = np.uint64(1_000_000)
 _SHORT_RUN = 32
+_FIRST_TIME, _UNSORTED = -(1 << 63), (1 << 63) - 1
 
 
 @kernel
@@ -84,13 +85,17 @@ def order_rows(by_id: Ints, ranks: Ints, ids: Words, ts: Ints, starts: Ints, ord
 
 
 @kernel
-def order_points(place: Ints, series: Ints, numbers: Ints, ts: Ints, ends: Ints, order: Ints) -> None:
+def order_points(
+    place: Ints, series: Ints, numbers: Ints, ts: Ints, ends: Ints, latest: Ints, order: Ints
+) -> None:
     """`order` becomes the rows sorted by their series' number, time and row.
 
     Row i is the point `place[i]` with the time `ts[i]`; its series is `series[place[i]]`, whose number is
-    in `numbers`. `ends` has one element for each number, of any content.
+    in `numbers`. `ends` and `latest` have one element for each number, of any content; `ends` becomes where
+    the rows of each end.
     """
     ends[:] = 0
+    latest[:] = _FIRST_TIME
     for index in range(len(place)):
         ends[numbers[series[place[index]]]] += 1
     total = 0
@@ -102,14 +107,12 @@ def order_points(place: Ints, series: Ints, numbers: Ints, ts: Ints, ends: Ints,
         number = numbers[series[place[index]]]
         order[ends[number]] = index
         ends[number] += 1
+        latest[number] = ts[index] if ts[index] >= latest[number] else _UNSORTED
     first = 0
     for number in range(len(ends)):
-        end = ends[number]
-        for index in range(first + 1, end):
-            if ts[order[index]] < ts[order[index - 1]]:
-                _sort_run(order, ts, first, end)
-                break
-        first = end
+        if latest[number] == _UNSORTED:
+            _sort_run(order, ts, first, ends[number])
+        first = ends[number]
 
 
 @kernel
@@ -145,41 +148,9 @@ def find_runs(ranks: Ints, ids: Words, new: Bools) -> None:
 
 
 @kernel
-def find_series_runs(place: Ints, series: Ints, numbers: Ints, new: Bools) -> None:
-    """`new[i]` says whether the point `place[i]` is of another series than the one before it."""
-    before = -1
-    for index in range(len(place)):
-        number = numbers[series[place[index]]]
-        new[index] = number != before
-        before = number
-
-
-@kernel
-def describe_points(
-    place: Ints,
-    series: Ints,
-    tenant_of: Ints,
-    metric_of: U32,
-    id_of: Words,
-    tenant: Ints,
-    metric: U32,
-    ids: Words,
-) -> None:
-    """What the series of the points at `place` says, one element for each of them."""
-    for index in range(len(place)):
-        one = series[place[index]]
-        tenant[index] = tenant_of[one]
-        metric[index] = metric_of[one]
-        ids[index] = id_of[one]
-
-
-@kernel
-def pick_times(
-    place: Ints, ts_of: Ints, start_of: Ints, bits_of: U8, ts: Ints, start: Ints, bits: U8
-) -> None:
+def pick_times(place: Ints, ts_of: Ints, start_of: Ints, ts: Ints, start: Ints) -> None:
     """The times of the points at `place`."""
     for index in range(len(place)):
         point = place[index]
         ts[index] = ts_of[point]
         start[index] = start_of[point]
-        bits[index] = bits_of[point]

@@ -26,6 +26,26 @@ def test_rows_are_sorted_by_rank_id_time_and_place(count: int, series: int) -> N
     assert new.tolist() == [place == 0 or pair != pairs[place - 1] for place, pair in enumerate(pairs)]
 
 
+@pytest.mark.parametrize("sorted_times", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 2, 3000])
+def test_points_are_sorted_by_the_number_of_their_series_time_and_place(
+    count: int, *, sorted_times: bool
+) -> None:
+    rng = np.random.default_rng(count)
+    series, numbers = rng.integers(0, 90, 5000), rng.permutation(np.arange(90) % 30)
+    place = rng.permutation(5000)[:count]
+    ts = rng.integers(-3, 50, count)
+    if sorted_times:
+        ts.sort()
+    order, ends = np.empty(count, np.int64), np.empty(30, np.int64)
+
+    rows.order_points(place, series, numbers, ts, ends, np.empty(30, np.int64), order)
+
+    number = numbers[series[place]]
+    assert order.tolist() == np.lexsort((ts, number)).tolist()
+    assert ends.tolist() == np.cumsum(np.bincount(number, minlength=30)).tolist()
+
+
 def test_groups_reach_to_the_start_of_their_delta_points() -> None:
     rng = np.random.default_rng(7)
     count, groups = 500, 6
