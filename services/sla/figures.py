@@ -108,15 +108,13 @@ def latency_of(
     than the objective's.
     """
     q = objective.good_share if quantile is None else quantile
-    assert objective.threshold_s is not None
     held = part_of(columns, where.start_ms, where.data_end_ms)
     distribution = merged(held)
-    requests = 0 if distribution is None else distribution.total
     sure, possible, total = _within(objective, held, distribution, q)
     _, _, times = totals_of(held, where.start_ms, where.data_end_ms, first_ms)
     verdicts = tuple((policy, _judged((sure, possible, total), times, policy, q)) for policy in NoData)
     verdict = dict(verdicts)[objective.no_data]
-    share = _under(objective, sure, total, times)
+    share, since = _under(objective, sure, total, times), _later(first_ms, promised_ms)
     stop = frozen_at(objective, held, where, times)
     known = (sure, total, share)
     if stop is not None:
@@ -132,10 +130,8 @@ def latency_of(
         times=times,
         verdict=verdict,
         budget=latency_budget(*known, q, stop_ms=stop),
-        burn_rates=burn_rates_of(
-            objective, columns, where.data_end_ms, windows_ms, first_ms=_later(first_ms, promised_ms)
-        ),
-        requests=requests,
+        burn_rates=burn_rates_of(objective, columns, where.data_end_ms, windows_ms, first_ms=since),
+        requests=0 if distribution is None else distribution.total,
         terms=(_terms(objective, where, share, verdict),),
         share=share,
         policy_verdicts=verdicts,

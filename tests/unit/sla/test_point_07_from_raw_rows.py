@@ -24,7 +24,7 @@ from tests.unit.sla.slicing import AVAILABILITY, LATENCY, T0
 from tests.unit.sla.test_slice_engine import FAILED, OK
 from tests.unit.sla.windows_of import columns
 
-H, STEP = 3_600_000, 120_000
+H, STEP = 3_600_000, 131_000
 DAYS_30 = 30 * 24 * H
 STEPS = 24
 LENGTH = DAYS_30 + STEPS * H
@@ -45,7 +45,7 @@ class Raw:
 
 
 def client(rng: random.Random) -> Raw:
-    """A report every two minutes; now and then one is missed, an hour is, or the process begins anew."""
+    """A report every 131 seconds, over hours' ends; some are missed, some hours are, processes begin anew."""
     made = Raw(MemoryPointReader(), {one.series_id: [] for one in SERIES}, [])
     begun, last = T0, T0
     held = {one.series_id: [0] * 4 for one in SERIES}
