@@ -9,6 +9,7 @@ import secrets
 import sys
 from fractions import Fraction
 
+from services.common.allocator import collect_rarely
 from services.common.auth import PLATFORM_TENANT, Authenticator, Role
 from services.common.auth_tokens import TokenRecord, TokenTable, mint_token, sha256_hex
 from services.common.clickhouse import ClickHouseConfig, Database
@@ -96,6 +97,7 @@ async def serve(clickhouse_url: str, database_name: str, redis_url: str) -> None
     )
     servicer = SlaServicer(figures, maintenance)
     sla_service_pb2_grpc.add_SlaServiceServicer_to_server(servicer, server)
+    collect_rarely()
     await server.start()
     sys.stdout.write(f"127.0.0.1:{bound_port(server)} {token.text}\n")
     sys.stdout.flush()
