@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from services.collector.tallies import Tallies
+from services.collector.turns import Turns
 from services.common.telemetry import Counters
 from tests.otlp_requests import RequestMaker
 from tests.rpc.otlp_doors import COMPRESS, MAX_REQUEST_BYTES, MEMORY_BYTES, Doors, open_doors
@@ -197,6 +198,37 @@ async def test_calls_that_find_no_memory_are_all_told_when_to_come_back(doors: D
         answers = await asyncio.gather(*(doors.send(door, raw) for _ in range(40)))
     assert {(answer.code, answer.reason) for answer in answers} == {("UNAVAILABLE", "RECEIVER_MEMORY_FULL")}
     assert all(1.0 <= (answer.retry_s or 0) <= 3.0 for answer in answers)
+
+
+async def test_work_on_a_request_waits_for_its_turn(doors: Doors, door: str) -> None:
+    """So that the loop hears of the next requests while there is much to do."""
+    asked, turn = asyncio.Event(), asyncio.Event()
+
+    class Held(Turns):
+        async def take(self, size: int) -> None:
+            asked.set()
+            await turn.wait()
+
+    free, doors.admission._turns = doors.admission._turns, Held()
+    try:
+        before = len(await doors.logged())
+        sending = asyncio.create_task(doors.send(door, request_of(10)))
+        await asyncio.wait_for(asked.wait(), 60)
+        await asyncio.sleep(0.05)
+        assert (len(await doors.logged()), sending.done()) == (before, False)
+        turn.set()
+        assert (await sending).code == "OK"
+    finally:
+        doors.admission._turns = free
+
+
+async def test_what_a_document_becomes_takes_memory_too(doors: Doors, door: str) -> None:
+    request, size = oversized(100_000), 100_000
+    room = 2 * size if door == "json" else size
+    for spare, code in ((room + 2000, "OK"), (room - 2000, "UNAVAILABLE")):
+        with doors.admission.enter("test", MEMORY_BYTES - spare):
+            assert (await doors.send(door, request)).code == code
+    assert doors.admission.held_bytes == 0
 
 
 async def test_beyond_the_requests_at_once_clients_are_asked_to_come_back(door: str) -> None:

@@ -298,3 +298,20 @@ async def test_acknowledged_is_in_the_log_whatever_fails_and_whoever_leaves(seed
     assert held <= acknowledged + unknown
     assert len(unknown) > 0
     assert made.held_bytes == 0
+
+
+async def test_each_append_that_the_log_confirmed_tells_how_long_it_took_and_no_other() -> None:
+    log, took = SlowLog(), list[float]()
+    coalescer = Coalescer(log, Counters(), random.Random(1).randbytes, CoalesceConfig(), took=took.append)
+
+    log.gate.clear()
+    waiting = asyncio.create_task(coalescer.append("acme", request(1)))
+    await asyncio.sleep(0.05)
+    log.gate.set()
+    await waiting
+    assert [0.04 < one < 5 for one in took] == [True]
+
+    log.fail_next_appends(1, stored=False)
+    with pytest.raises(Unavailable):
+        await coalescer.append("acme", request(2))
+    assert len(took) == 1
