@@ -31,6 +31,7 @@ from threenines.collector.v1 import collector_service_pb2, collector_service_pb2
 SECONDS = 180.0
 MEMORY_MB = 1024
 DUTY_P99_MS = 250.0
+DUTY_PARTS = 100
 _POINTS = 2000
 _DOORS = ("grpc", "grpc", "http")
 _COMMAND = (sys.executable, "-m", "tests.bench.overload_load")
@@ -161,6 +162,9 @@ class Stored:
     """Other points than those of the sender's other requests."""
     unpromised: int
     """Stored whole, though the client was not told."""
+    batches: int
+    parts: int
+    """Active ones of the table that has most."""
 
 
 async def stored(stack: CollectorStack, acknowledged: set[int], points: int) -> Stored:
@@ -174,12 +178,19 @@ async def stored(stack: CollectorStack, acknowledged: set[int], points: int) -> 
     for at, (count, total) in counts.items():
         if count == points:
             senders.setdefault(at % 20, Counter())[total] += 1
+    ((batches,),) = await stack.database.rows("SELECT uniqExact(batch) FROM points")
+    ((parts,),) = await stack.database.rows(
+        "SELECT max(parts) FROM (SELECT count() AS parts FROM system.parts"
+        " WHERE active AND database = currentDatabase() GROUP BY table)"
+    )
     right = {sender: totals.most_common(1)[0][0] for sender, totals in senders.items()}
     return Stored(
         missing=sum(counts.get(at, (0, 0))[0] < points for at in acknowledged),
         doubled=sum(count > points for count, _ in counts.values()),
         wrong=sum(count == points and total != right[at % 20] for at, (count, total) in counts.items()),
         unpromised=len(counts.keys() - acknowledged),
+        batches=int(batches),
+        parts=int(parts),
     )
 
 
@@ -290,6 +301,8 @@ def rows_of(found: Found, points: int, memory_mb: int) -> list[Row]:
         Row("  stored twice", at.doubled, "requests", at_most=0),
         Row("  other points than sent", at.wrong, "requests", at_most=0),
         Row("stored without an answer that said so", at.unpromised, "requests"),
+        Row("batches, each a part of the table of points", at.batches, ""),
+        Row("active parts afterwards, of the table with most", at.parts, "", at_most=DUTY_PARTS),
     ]
     rows += [Row(f"CPU of {one}", cpu / over.seconds, "cores") for one, cpu in found.spent.items()]
     return rows
