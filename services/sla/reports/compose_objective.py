@@ -38,6 +38,7 @@ from services.sla.reports.wording import (
     minutes_text,
     percent_text,
     seconds_text,
+    share_text,
     target_percent,
     verdict_tone,
     zone_text,
@@ -206,7 +207,7 @@ def _pictures(objective: ObjectiveReport, period: Period) -> list[Block]:
 def _verdicts(objective: ObjectiveReport, period: Period) -> list[Block]:
     blocks: list[Block] = []
     if objective.projection is not None:
-        blocks.append(_projected(objective.projection))
+        blocks.append(_projected(objective.projection, flawless=objective.displayed == "100"))
     if len(objective.segments) > 1:
         blocks.append(_segments(objective, period))
     if objective.children:
@@ -216,7 +217,7 @@ def _verdicts(objective: ObjectiveReport, period: Period) -> list[Block]:
     return blocks
 
 
-def _projected(projection: ProjectionRow) -> Table:
+def _projected(projection: ProjectionRow, *, flawless: bool) -> Table:
     rows = (
         ("So far", "the part that is over", projection.so_far, projection.so_far_verdict),
         ("Projected", "the rest is good", projection.projected, projection.projected_verdict),
@@ -226,7 +227,7 @@ def _projected(projection: ProjectionRow) -> Table:
         f"The period is not over: {duration_text(projection.rest_ns)} are to come",
         (Column("Figure", share=2), Column("If", share=3), Column("Result", number=True, share=2), _VERDICT),
         tuple(
-            (Cell(name), Cell(when), Cell(percent_text(share)), verdict_cell(verdict))
+            (Cell(name), Cell(when), Cell(share_text(share, flawless=flawless)), verdict_cell(verdict))
             for name, when, share, verdict in rows
         ),
     )
@@ -288,7 +289,7 @@ def _children(objective: ObjectiveReport) -> Table:
                 Cell(_weight(child.weight.numerator, child.weight.denominator)),
                 Cell(duration_text(child.down_ns)),
                 Cell(duration_text(child.no_data_ns)),
-                Cell(percent_text(child.share)),
+                Cell(share_text(child.share, flawless=not child.down_ns + child.no_data_ns)),
             )
             for child in objective.children
         ),

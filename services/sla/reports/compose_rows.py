@@ -56,8 +56,8 @@ def downtimes_table(rows: Sequence[DownRow], period: Period) -> Table:
                 Cell(local_text(row.end_ms, period)),
                 Cell(duration_text(row.down_ns)),
                 Cell(duration_text(row.excluded_ns) if row.excluded_ns else NONE),
-                Cell(count_text(row.bad)),
-                Cell(count_text(row.total)),
+                Cell(count_text(row.bad) if row.total else NONE),
+                Cell(count_text(row.total) if row.total else NONE),
             )
             for row in shown
         ),

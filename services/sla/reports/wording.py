@@ -90,6 +90,11 @@ def percent_text(share: Fraction | None, decimals: int = 3) -> str:
     return f"{sign}{text} %"
 
 
+def share_text(share: Fraction | None, *, flawless: bool) -> str:
+    """A measured share in percent: 100 % only where nothing was down and nothing was missing."""
+    return "99.999 %" if share == 1 and not flawless else percent_text(share)
+
+
 def target_percent(share: Fraction) -> str:
     """A promised share in percent, with all of its decimals."""
     return f"{decimal_text(100 * share, 9)} %"

@@ -209,6 +209,7 @@ async def test_a_months_report_carries_everything(stores) -> None:
     assert journey["budget"]["remaining_ns"].startswith("-")
     assert [one["incident"] for one in critical["incidents"]] == ["INC-7"]
     assert critical["verdict"] == "FAIL"
+    assert critical["exclusions"] == [], "clocks of incidents run through maintenance"
     assert [one["name"] for one in journey["children"]] == ["requests", "web"]
     assert report["provenance"]["watermark_time"] == "2026-11-01T00:00:00.000Z"
     assert web["name"] == "web"
