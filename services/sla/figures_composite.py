@@ -34,6 +34,7 @@ from services.sla.verdict import Budget, Times, displayed_percent, judge_share, 
 from services.sla.windows import Window
 
 _DOWN, _EXCLUDED, _NO_DATA, _NOT_STARTED = 2, 3, 4, 5
+_HOUR_MS = 3_600_000
 _NONE: Ints = np.zeros(0, np.int64)
 
 
@@ -91,6 +92,7 @@ def composite_uptime(
     own = _part(objective, found, where)
     times = _times(_union_of(objective, children, where))
     measured = _measured(objective, found, times)
+    stop = _frozen_at(objective, children, where, found)
     return Figures(
         objective=objective,
         used=used,
@@ -103,7 +105,9 @@ def composite_uptime(
         policy_verdicts=tuple(
             (policy, _judged(replace(objective, no_data=policy), found)[1]) for policy in NoData
         ),
-        budget=_budget(objective, found, measured, where),
+        budget=_budget(objective, measured, where)
+        if stop is None
+        else _frozen(objective, children, where, stop),
         burn_rates=(),
         measured=measured,
         projection=projection_of(measured.share, measured.valid_ns, where),
@@ -140,11 +144,16 @@ def _union_of(objective: Objective, children: Mapping[str, Child], where: Window
 
 def _of(terms: CompositeTerms, children: Mapping[str, Child], where: Window, *, up: bool) -> CompositeFigures:
     """up: maintenance is not taken out, so that what is not down in it counts as up."""
-    times = [child_times(children[name], where) for name in terms.children if name in children]
-    if up:
-        times = [replace(one, excluded=_set(_NONE, _NONE)) for one in times]
+    times = _times_of(terms, children, where, up=up)
     low, high = where.start_ms * NS_PER_MS, where.data_end_ms * NS_PER_MS
     return composite_of(terms, times, low=low, high=high)
+
+
+def _times_of(
+    terms: CompositeTerms, children: Mapping[str, Child], where: Window, *, up: bool
+) -> list[ChildTimes]:
+    times = [child_times(children[name], where) for name in terms.children if name in children]
+    return [replace(one, excluded=_set(_NONE, _NONE)) for one in times] if up else times
 
 
 def _judged(objective: Objective, found: CompositeFigures) -> tuple[Fraction | None, Verdict]:
@@ -169,7 +178,42 @@ def _measured(objective: Objective, found: CompositeFigures, times: Times) -> Me
     return Measured(share, _floor(lost * valid_ns), valid_ns, downs, (), low, high)
 
 
-def _budget(objective: Objective, found: CompositeFigures, measured: Measured, where: Window) -> Budget:
+def _frozen_at(
+    objective: Objective, children: Mapping[str, Child], where: Window, found: CompositeFigures
+) -> int | None:
+    """As `figures_budget.frozen_at`: the latest full hour up to which enough was known of the whole."""
+    floor, terms = objective.coverage_floor, objective.composite
+    if terms is None or found.coverage is None or found.coverage >= floor:
+        return None
+    times = _times_of(terms, children, where, up=objective.effect is Effect.COUNT_UP)
+    low = where.start_ms * NS_PER_MS
+    last = where.data_end_ms // _HOUR_MS * _HOUR_MS
+    for stop_ms in range(last, where.start_ms, -_HOUR_MS):
+        high = stop_ms * NS_PER_MS
+        coverage = composite_of(terms, [_until(one, low, high) for one in times], low=low, high=high).coverage
+        if coverage is not None and coverage >= floor:
+            return stop_ms
+    return where.start_ms
+
+
+def _until(one: ChildTimes, low: int, high: int) -> ChildTimes:
+    sets = (
+        intervals.clip(each, low, high) for each in (one.down, one.no_data, one.excluded, one.not_started)
+    )
+    return ChildTimes(one.name, *sets)
+
+
+def _frozen(objective: Objective, children: Mapping[str, Child], where: Window, stop_ms: int) -> Budget:
+    """The budget as it was when enough was known; untouched where that never was."""
+    until = replace(where, data_end_ms=stop_ms)
+    measured = Measured(None, 0, 0, ())
+    if stop_ms > where.start_ms:
+        found = composite_over(objective, children, until)
+        measured = _measured(objective, found, _times(_union_of(objective, children, until)))
+    return replace(_budget(objective, measured, where), frozen=True, frozen_at_ms=stop_ms)
+
+
+def _budget(objective: Objective, measured: Measured, where: Window) -> Budget:
     allowed = 1 - objective.good_share
     lost = Fraction(0) if measured.share is None else 1 - measured.share
     rest_ns = (where.end_ms - where.data_end_ms) * NS_PER_MS
@@ -177,7 +221,7 @@ def _budget(objective: Objective, found: CompositeFigures, measured: Measured, w
         total=0,
         consumed=0,
         remaining_ratio=1 - lost / allowed if allowed else Fraction(0),
-        frozen=found.coverage is not None and found.coverage < objective.coverage_floor,
+        frozen=False,
         any_failure_breaches=not allowed,
         total_ns=_floor(allowed * measured.valid_ns),
         consumed_ns=measured.bad_ns,

@@ -7,8 +7,11 @@ import pytest
 
 from services.sla.figures import latency_of, uptime_of
 from services.sla.figures_burn import default_windows_ms
+from services.sla.figures_composite import Child, composite_uptime
+from services.sla.figures_model import Uptime, UsedWindow
 from services.sla.figures_segments import Basis, figures_of, split
-from services.sla.model import Distribution, DistributionKind
+from services.sla.methods.model import Uptime as ByState
+from services.sla.model import CompositeMode, CompositeTerms, Distribution, DistributionKind, ObjectiveKind
 from services.sla.windows import Window
 from tests.unit.sla.slicing import AVAILABILITY, LATENCY
 from tests.unit.sla.windows_of import S, columns, dark, down, up
@@ -167,3 +170,46 @@ def test_a_frozen_latency_budget_of_two_versions_is_of_one_instant(dark_hours: i
 
     assert (budget.frozen, budget.frozen_at_ms) == (True, TURN)
     assert (budget.total, budget.consumed, budget.remaining_ratio) == (360, 720, -1)
+
+
+WEIGHTED = CompositeTerms(("shop", "pay"), CompositeMode.WEIGHTED, (Fraction(2), Fraction(1)))
+
+
+def journey(shop, pay, hours: int, composite: CompositeTerms) -> Uptime:
+    end = hours * HOUR_MS
+    where, children = Window(0, end, end), {}
+    for name, slices in (("shop", shop), ("pay", pay)):
+        part, held = replace(AVAILABILITY, name=name, method=ByState()), columns(slices)
+        _, segments = figures_of(part, split((part,), where), Basis(held, 0, ()), where)
+        children[name] = Child(name, held, 0, segments)
+    whole = replace(AVAILABILITY, kind=ObjectiveKind.COMPOSITE, composite=composite)
+    return composite_uptime(whole, split((whole,), where), children, UsedWindow(where, "UTC", False, 1))
+
+
+@pytest.mark.parametrize(
+    "composite", [CompositeTerms(("shop", "pay")), WEIGHTED], ids=["interval union", "weighted"]
+)
+def test_the_budget_of_a_composite_stays_what_it_was_too(composite: CompositeTerms) -> None:
+    """Two hours known of both, then pay goes dark: 2/3 of it is known."""
+    shop = [down(k) if k < 3 else up(k) for k in range(2 * H)]
+    pay = [up(k) for k in range(2 * H)]
+    then = journey(shop, pay, 2, composite).budget
+
+    shop += [up(k) for k in range(2 * H, 3 * H)]
+    pay += [dark(k) for k in range(2 * H, 3 * H)]
+    now = journey(shop, pay, 3, composite).budget
+
+    assert not then.frozen
+    assert then.consumed_ns > 0
+    assert (now.frozen, now.frozen_at_ms) == (True, 2 * HOUR_MS)
+    assert replace(now, frozen=False, frozen_at_ms=None) == then
+
+
+def test_a_composite_of_which_never_enough_was_known_has_an_untouched_budget() -> None:
+    shop = [down(k) for k in range(H)]
+    pay = [dark(k) for k in range(H)]
+
+    budget = journey(shop, pay, 1, WEIGHTED).budget
+
+    assert (budget.frozen, budget.frozen_at_ms) == (True, 0)
+    assert (budget.total_ns, budget.consumed_ns, budget.remaining_ratio) == (0, 0, 1)
