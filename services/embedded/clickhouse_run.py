@@ -34,7 +34,7 @@ from services.embedded.clickhouse_sessions import Handles, Lease, Running
 _DEFAULT_FORMAT = "TabSeparated"
 _TEXT_LIMIT_BYTES = 64 * 1024 * 1024
 # A result up to this size is answered whole: with its length, its final statistics and a clean error status.
-_WHOLE_RESULT_BYTES = 1024 * 1024
+_WHOLE_RESULT_BYTES = 2 * 1024 * 1024
 _WAITED_RESULT_BYTES = 16 * 1024 * 1024
 _WHOLE_RESULT_SECONDS = 0.1
 _STREAMED_WORDS = frozenset({"SELECT", "WITH", "FROM", "("})
