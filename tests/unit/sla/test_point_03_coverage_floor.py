@@ -134,11 +134,12 @@ def of_two_versions(slices, end_ms: int):
 
 
 def test_a_budget_of_two_versions_freezes_as_a_whole() -> None:
-    """Two hours known, one in the dark under the new terms: 2/3 is known, and it stays what it was."""
+    """Two hours known, one in the dark under the new terms, then failures: it stays what it was."""
     slices = [down(k) if k < 3 else up(k) for k in range(2 * H)]
 
     then = of_two_versions(slices, TURN)
-    now = of_two_versions(slices + [dark(k) for k in range(2 * H, 3 * H)], 3 * HOUR_MS)
+    slices += [dark(k) if k < 3 * H else down(k) for k in range(2 * H, 3 * H + 10)]
+    now = of_two_versions(slices, 3 * HOUR_MS + 10 * S)
 
     assert (now.frozen, now.frozen_at_ms) == (True, TURN)
     assert (now.total, now.consumed, now.remaining_ratio) == (then.total, then.consumed, then.remaining_ratio)
@@ -162,7 +163,8 @@ def test_a_frozen_latency_budget_of_two_versions_is_of_one_instant(dark_hours: i
     slow = Distribution(DistributionKind.EXPLICIT, (9, 1), bounds=(2.0,))
     slices = [up(k, distribution=slow) for k in range(2 * H)]
     slices += [dark(k) for k in range(2 * H, (2 + dark_hours) * H)]
-    end = (2 + dark_hours) * HOUR_MS
+    slices += [up(k, distribution=slow) for k in range((2 + dark_hours) * H, (2 + dark_hours) * H + 10)]
+    end = len(slices) * S
     old, new = (replace(LATENCY, from_ms=one.from_ms, until_ms=one.until_ms) for one in (OLD, NEW))
     where = Window(0, end, end)
 
@@ -190,12 +192,12 @@ def journey(shop, pay, hours: int, composite: CompositeTerms) -> Uptime:
     "composite", [CompositeTerms(("shop", "pay")), WEIGHTED], ids=["interval union", "weighted"]
 )
 def test_the_budget_of_a_composite_stays_what_it_was_too(composite: CompositeTerms) -> None:
-    """Two hours known of both, then pay goes dark: 2/3 of it is known."""
+    """Two hours known of both, then pay goes dark and shop down for a while: 2/3 of pay is known."""
     shop = [down(k) if k < 3 else up(k) for k in range(2 * H)]
     pay = [up(k) for k in range(2 * H)]
     then = journey(shop, pay, 2, composite).budget
 
-    shop += [up(k) for k in range(2 * H, 3 * H)]
+    shop += [down(k) if k < 2 * H + 10 else up(k) for k in range(2 * H, 3 * H)]
     pay += [dark(k) for k in range(2 * H, 3 * H)]
     now = journey(shop, pay, 3, composite).budget
 
