@@ -88,7 +88,7 @@ async def test_an_operator_looks_and_replays_and_the_points_are_stored_once(
     left = json.loads(await run("list", TENANT, "-o", "json"))["dead_letters"]
     assert [one["name"] for one in left] == [listed[0]["name"]]
     everything = json.loads(await run("list", TENANT, "--replayed", "-o", "json"))["dead_letters"]
-    assert everything[1]["replay_sequence"] > listed[1]["sequence"]
+    assert int(everything[1]["replay_sequence"]) > int(listed[1]["sequence"])
     engine = await connect_nats(stack.nats.url, clock=SystemClock())
     audit = [json.loads(entry.data) for entry in await engine.log.read(AUDIT, 1)]
     await engine.close()
