@@ -77,6 +77,12 @@ class Admission:
         """Whether a request that begins now would be refused, so that it need not be read."""
         return self._why_full() is not None
 
+    @property
+    def standing(self) -> bool:
+        """Whether requests are refused to keep a standing queue short."""
+        with self._lock:
+            return self._pace.standing
+
     def enter(self, transport: str, size: int = 0, *, arriving: bool = False) -> "Held":
         """Begin a request of `size` bytes, of which more may follow; leave the result as a context.
 
@@ -155,7 +161,8 @@ class Admission:
             f"{_WHY[reason]}; nothing was read or stored",
             reason=reason,
             next_step="Send the same bytes again after the delay.",
-            retry_after_s=self._rng.uniform(*_RETRY_AFTER_S),
+            # In tenths, so that the answers are few and kept ready (`status_bytes`).
+            retry_after_s=round(self._rng.uniform(*_RETRY_AFTER_S), 1),
         )
 
 

@@ -35,10 +35,10 @@ from services.common.log_port import Log
 from services.common.settings import PortUse
 from services.common.telemetry import Counters, Telemetry
 
-_GRPC_SERVERS = 8
+_GRPC_SERVERS = 32
 """On one port: gRPC hands a server one call at a time, each some passes of the event loop after the one
-before, some 250 a second on a busy machine. Under twice the load calls waited for a second where nobody sees
-or refuses them, with four servers too when the kernel gave one of them most of the connections."""
+before, some 250 a second on a busy machine, and the kernel deals connections to servers at random: with
+eight, most of a few connections may be one server's. What still waits unseen is `unseen.py`'s."""
 
 
 class Doors:

@@ -5,6 +5,7 @@ INTERNAL to bytes that it cannot read, where OTLP wants INVALID_ARGUMENT. The ge
 passes through the same interceptors as every generated one.
 """
 
+import asyncio
 from typing import NoReturn
 
 import grpc
@@ -13,7 +14,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from services.collector.admission import Admission
 from services.collector.defects import sent_again
 from services.collector.receive import Outcome, Receiver
+from services.collector.unseen import UnseenQueue
 from services.common.auth import Role, current_principal, require_tenant
+from services.common.clock import Clock, SystemClock
 from services.common.errors import PermissionDenied
 from services.common.grpc_errors import Handler
 
@@ -31,9 +34,13 @@ SERVER_OPTIONS = (
 """For a server of this service; overload is ours to answer."""
 
 
-def add_metrics_service(server: grpc.aio.Server, receiver: Receiver, admission: Admission) -> None:
-    """Serve OTLP metrics on `server`."""
-    server.add_generic_rpc_handlers((_ExportHandlers(MetricsServicer(receiver, admission), admission),))
+def add_metrics_service(
+    server: grpc.aio.Server, receiver: Receiver, admission: Admission, clock: Clock | None = None
+) -> None:
+    """Serve OTLP metrics on `server`, in the running event loop."""
+    unseen = UnseenQueue(clock or SystemClock(), asyncio.get_running_loop().call_soon)
+    handlers = _ExportHandlers(MetricsServicer(receiver, admission), admission, unseen)
+    server.add_generic_rpc_handlers((handlers,))
 
 
 class MetricsServicer:
@@ -57,8 +64,9 @@ class MetricsServicer:
 class _ExportHandlers(grpc.GenericRpcHandler):
     """Chooses when a call begins, before its request is read: take it, or turn it away."""
 
-    def __init__(self, servicer: MetricsServicer, admission: Admission) -> None:
+    def __init__(self, servicer: MetricsServicer, admission: Admission, unseen: UnseenQueue) -> None:
         self._admission = admission
+        self._unseen = unseen
         self._export: Handler = grpc.unary_unary_rpc_method_handler(
             sent_again(servicer.export, "Export"),
             request_deserializer=None,
@@ -71,7 +79,9 @@ class _ExportHandlers(grpc.GenericRpcHandler):
         """The handler of a call; None for a method that is not ours."""
         if handler_call_details.method != f"/{SERVICE_NAME}/Export":
             return None
-        return self._refuse if self._admission.full else self._export
+        if self._admission.standing:
+            self._unseen.came()
+        return self._refuse if self._admission.full or self._unseen.stands else self._export
 
 
 def sending_tenant() -> str:

@@ -6,6 +6,7 @@ This file is pure: it builds and reads messages and never touches a call.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2, message
@@ -55,6 +56,23 @@ def status_proto(error: ThreeninesError, code: grpc.StatusCode) -> status_pb2.St
         if status.ByteSize() <= _MAX_STATUS_BYTES or fitting == 0:
             return status
         fitting //= 2
+
+
+def status_bytes(error: ThreeninesError, code: grpc.StatusCode) -> bytes:
+    """`status_proto` as it travels; under overload the same few answers are given thousands of times."""
+    if error.violations or error.metadata:
+        travelling: bytes = status_proto(error, code).SerializeToString()
+        return travelling
+    return _plain_bytes(code, error.message, error.reason, error.retry_after_s, error.next_step)
+
+
+@lru_cache(maxsize=256)
+def _plain_bytes(
+    code: grpc.StatusCode, text: str, reason: str, retry_after_s: float | None, next_step: str | None
+) -> bytes:
+    same = ThreeninesError(text, reason=reason, retry_after_s=retry_after_s, next_step=next_step)
+    travelling: bytes = status_proto(same, code).SerializeToString()
+    return travelling
 
 
 def read_details(error: grpc.RpcError) -> ErrorDetails:

@@ -17,7 +17,7 @@ import grpc
 
 from services.common import errors
 from services.common.errors import InvalidArgument, NotBuilt, ThreeninesError
-from services.common.grpc_details import DETAILS_KEY, clipped, status_proto
+from services.common.grpc_details import DETAILS_KEY, clipped, status_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ async def _answer_unexpected(context: Any, error: Exception, method: str) -> NoR
 
 
 async def _abort(context: Any, code: grpc.StatusCode, error: ThreeninesError) -> NoReturn:
-    details = status_proto(error, code).SerializeToString()
+    details = status_bytes(error, code)
     trailers = (*(context.trailing_metadata() or ()), (DETAILS_KEY, details))
     await context.abort(code, clipped(error.message), trailers)
     raise AssertionError("abort always raises")

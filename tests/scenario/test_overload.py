@@ -15,7 +15,9 @@ _MEMORY_MB = 1024
 
 
 async def test_three_times_the_load_is_refused_in_good_order_within_the_memory(tmp_path: Path) -> None:
-    found = await overload(tmp_path, seconds=6.0, times=3.0, closed_s=3.0, memory_mb=_MEMORY_MB)
+    found = await overload(
+        tmp_path, seconds=6.0, times=3.0, closed_s=3.0, warm_s=3.0, apart=False, memory_mb=_MEMORY_MB
+    )
 
     over, stored = found.over, found.stored
     assert over.refusals, "it was more than could be taken"
