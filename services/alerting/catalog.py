@@ -1,7 +1,7 @@
 """The applied configuration as alerting needs it: rules and receivers of each tenant.
 
 The adapter between the CONFIG stream's documents and `policy.py`. A tenant with a contract and no
-rules of its own gets the shipped ones for each availability objective.
+rules of its own gets the shipped ones for each objective of availability and of stored data.
 """
 
 import logging
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from services.alerting.model import Rule
 from services.alerting.policy import (
+    STORED_DATA,
     BurnRatePolicy,
     Objective,
     OutagePolicy,
@@ -26,7 +27,7 @@ from services.common.config_feed import ConfigFeed
 from services.common.contract_versions import ContractDocument, next_change_ms, versions_of
 from services.common.documents import Kind
 from services.common.documents_alerting import BurnRateRule, OutageRule, ReceiverSpec
-from services.common.documents_contract import AvailabilityObjective, ContractSpec
+from services.common.documents_contract import AvailabilityObjective, ContractSpec, DataAvailabilityObjective
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +124,11 @@ class ConfigCatalog:
         objectives = _objectives(tenant, contracts)
         rules = self._configured(tenant, objectives)
         if rules is None:
-            rules = shipped_rules(o for o in objectives.values() if o.name in _availability(contracts))
+            rules = [
+                *shipped_rules(_of_type(AvailabilityObjective, contracts, objectives)),
+                # Of stored data the first lost point of a 100 % promise pages; an outage it has not.
+                *shipped_rules(_of_type(DataAvailabilityObjective, contracts, objectives), STORED_DATA),
+            ]
         sound: list[Rule] = []
         refused: list[Refusal] = []
         for rule in rules:
@@ -163,13 +168,17 @@ def _objectives(tenant: str, contracts: Sequence[ContractDocument]) -> dict[str,
     return found
 
 
-def _availability(contracts: Sequence[ContractDocument]) -> set[str]:
-    return {
-        f"{doc.name}/{objective.name}"
+def _of_type(
+    kind: type[AvailabilityObjective] | type[DataAvailabilityObjective],
+    contracts: Sequence[ContractDocument],
+    objectives: Mapping[str, Objective],
+) -> list[Objective]:
+    return [
+        objectives[f"{doc.name}/{objective.name}"]
         for doc in contracts
         for objective in doc.spec.objectives
-        if isinstance(objective, AvailabilityObjective)
-    }
+        if isinstance(objective, kind)
+    ]
 
 
 def _policy(name: str, spec: OutageRule | BurnRateRule) -> Policy:

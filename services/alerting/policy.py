@@ -5,7 +5,7 @@ rules that would be dead or would page on a healthy service instead of loading t
 stream, no engine and no YAML.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -97,6 +97,8 @@ WORKBOOK: tuple[BurnRatePolicy, ...] = (BURN_RATE_1H_5M, BURN_RATE_6H_30M, BURN_
 """The window pairs of the workbook's chapter 5, for periods of four weeks and more."""
 
 SHIPPED: tuple[Policy, ...] = (OUTAGE, BURN_RATE_1H_5M)
+STORED_DATA: tuple[Policy, ...] = (BURN_RATE_1H_5M,)
+"""Shipped for data availability, whose good and bad are points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +184,9 @@ def refusal(rule: Rule, *, slice_ns: int) -> str | None:
     return None
 
 
-def shipped_rules(objectives: Iterable[Objective]) -> list[Rule]:
-    """What a tenant without rules of its own gets, for each availability objective."""
-    return [bind(policy, objective, built_in=True) for objective in objectives for policy in SHIPPED]
+def shipped_rules(objectives: Iterable[Objective], policies: Sequence[Policy] = SHIPPED) -> list[Rule]:
+    """What a tenant without rules of its own gets, for each of its objectives of a kind."""
+    return [bind(policy, objective, built_in=True) for objective in objectives for policy in policies]
 
 
 def _factor(policy: BurnRatePolicy, objective: Objective) -> Fraction:

@@ -96,6 +96,21 @@ async def test_a_contract_alone_brings_the_shipped_rules(configured: Configured)
     assert configured.catalog.tenants() == {"acme"}
 
 
+async def test_the_first_lost_point_of_stored_data_pages_without_any_rule_applied(
+    configured: Configured,
+) -> None:
+    """Point 9: 100 % of data availability has no budget, so the threshold is none at all."""
+    stored = '- {name: stored, type: data_availability, target: "100%", window: month}\n'
+    lax = '- {name: lax, type: availability, target: "90%", window: 30d}\n'
+    await configured.apply(CONTRACT.replace(lax, stored))
+
+    (rule,) = [one for one in configured.catalog.rules("acme") if one.objective == "gold/stored"]
+
+    assert isinstance(rule.condition, BurnRate)
+    assert (rule.name, rule.severity) == ("burn-rate-1h-5m", "page")
+    assert (rule.condition.threshold, rule.condition.min_bad) == (0, 1)
+
+
 async def test_a_header_whose_variable_is_not_set_is_told_once_and_the_receiver_stays(
     configured: Configured, caplog: pytest.LogCaptureFixture
 ) -> None:
