@@ -124,11 +124,16 @@ class Watches:
         """Wait for the interval; a change of permission or a drain ends it."""
         until_ns = self._clock.monotonic_ns() + round(interval_s * 1e9)
         changed = False
-        while (left_s := (until_ns - self._clock.monotonic_ns()) / 1e9) > 0:
-            flag.clear()
+        while True:
+            # Looked at before it is waited for: it may have been set while the status was on its way.
+            if flag.is_set():
+                flag.clear()
+                changed = True
+                self._check(tenant)
+            left_s = (until_ns - self._clock.monotonic_ns()) / 1e9
+            if left_s <= 0:
+                break
             await _set_within(flag, left_s)
-            changed = changed or flag.is_set()
-            self._check(tenant)
         if changed:
             flag.set()
 

@@ -8,8 +8,12 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from services.common.auth import Principal, Role, enter_principal, leave_principal
+from services.common.clock import SystemClock
 from services.common.grpc_details import read_details
 from services.sla.platform_health import STEP_MS, Durations
+from services.sla.serve import Asked, Status
+from services.sla.watch import Changes, Watches
 from tests.rpc.sla_service import DAY, MONTH, NS, Service, contract_of, running, sealed
 from threenines.sla.v1 import sla_pb2, sla_service_pb2
 
@@ -207,6 +211,27 @@ async def test_a_slow_reader_gets_the_newest_status(service: Service) -> None:
     assert requests_of(await asyncio.wait_for(newest, 5)) == 5000
     call.cancel()
     await until_free(service)
+
+
+async def test_what_changes_while_a_status_is_on_its_way_is_not_forgotten() -> None:
+    class Source:
+        asked = 0
+
+        async def status(self, tenant: str | None, asked: Asked) -> Status:
+            self.asked += 1
+            return Status("acme", (), self.asked, MONTH)
+
+    changes = Changes()
+    caller = Principal("acme", Role.READER, "t")
+    watches = Watches(figures=Source(), changes=changes, clock=SystemClock(), confirm=lambda: caller)
+    token = enter_principal(caller)
+    try:
+        statuses = watches.watch(None, Asked(), 50)
+        await anext(statuses)
+        changes.stored("acme")  # the first one is not sent yet: nobody waits for changes
+        assert (await asyncio.wait_for(anext(statuses), 10)).watermark_ms == 2
+    finally:
+        leave_principal(token)
 
 
 async def until_free(service: Service) -> None:
