@@ -6,11 +6,17 @@ import numpy as np
 
 from services.common.clickhouse import Database
 from services.sla.model import Heartbeats, Numbers, Series
-from services.sla.read_columns import Columns, floats, ints, metric_id, series_of, sql
+from services.sla.read_columns import (
+    NEAR_MS,
+    Columns,
+    floats,
+    ints,
+    metric_id,
+    series_of,
+    sql,
+    without_base,
+)
 from services.sla.rows_build import joined_numbers, numbers_of
-
-NEAR_MS = 600_000
-_UNKNOWN_START = 3
 
 
 class ClickHouseNumberReader:
@@ -64,21 +70,6 @@ class ClickHouseNumberReader:
             sql("number_extent"), {"tenant": tenant, "metric_id": metric_id(metric)}
         )
         return (int(found[0][0]), int(found[0][1])) if found else None
-
-
-def without_base(numbers: Numbers, low_ms: int, near_ms: int) -> list[int]:
-    """Series of which a point may build on one before the near range.
-
-    A (series, start) whose start is known and lies in the near range has nothing before that start.
-    """
-    keys = list(zip(numbers.series.tolist(), numbers.start.tolist(), numbers.start_ns.tolist(), strict=True))
-    based = {key for key, ts in zip(keys, numbers.ts.tolist(), strict=True) if ts <= low_ms}
-    missing = {
-        key[0]
-        for key, bits in zip(keys, numbers.bits.tolist(), strict=True)
-        if key not in based and (key[1] < near_ms or bits & _UNKNOWN_START)
-    }
-    return sorted(series % (1 << 64) for series in missing)
 
 
 def _numbers(found: Columns) -> Numbers:

@@ -2,7 +2,7 @@
 
 import hashlib
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from services.common.native_read import ReadColumn
 from services.sla.model import Floats, Ints, PointKind, Series
 
 Columns = dict[str, ReadColumn]
+
+NEAR_MS = 600_000
+"""How far before a range the bases of its points are read with it; older ones are asked for by series."""
+_UNKNOWN_START = 3
 
 
 def sql(name: str) -> str:
@@ -87,3 +91,33 @@ def series_of(found: Columns) -> list[Series]:
             )
         )
     ]
+
+
+class Points(Protocol):
+    """What points of every kind have: arrays of int64, an item for each point."""
+
+    @property
+    def series(self) -> Ints: ...
+    @property
+    def start(self) -> Ints: ...
+    @property
+    def start_ns(self) -> Ints: ...
+    @property
+    def ts(self) -> Ints: ...
+    @property
+    def bits(self) -> Ints: ...
+
+
+def without_base(points: Points, low_ms: int, near_ms: int) -> list[int]:
+    """Series of which a point may build on one before the near range.
+
+    A (series, start) whose start is known and lies in the near range has nothing before that start.
+    """
+    keys = list(zip(points.series.tolist(), points.start.tolist(), points.start_ns.tolist(), strict=True))
+    based = {key for key, ts in zip(keys, points.ts.tolist(), strict=True) if ts <= low_ms}
+    missing = {
+        key[0]
+        for key, bits in zip(keys, points.bits.tolist(), strict=True)
+        if key not in based and (key[1] < near_ms or bits & _UNKNOWN_START)
+    }
+    return sorted(series % (1 << 64) for series in missing)
