@@ -41,6 +41,9 @@ class CoalesceConfig:
     """Of requests in a record, before compression (which leaves about 1 MB): even bytes that do not
     compress stay within the log's 8 MB. A request above it has a record of its own."""
     max_requests: int = 512
+    max_identity_bytes: int = 32 << 20
+    """Of the identities of a record's series (`SeriesTable.identity_bytes`), where decoding knows them: the
+    writer reads whole records, and may have seen none of these series."""
     linger_s: float = 0.01
     """How long a record waits to be filled when the one before it held more than one request."""
     max_in_flight: int = 4
@@ -59,6 +62,11 @@ class _Waiting:
     done: "asyncio.Future[None]"
     size: int
 
+    @property
+    def identity_bytes(self) -> int:
+        """What the identities of its series take."""
+        return 0 if self.decoded is None else self.decoded.series.identity_bytes
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -66,6 +74,7 @@ class _Lane:
 
     waiting: deque[_Waiting] = field(default_factory=deque)
     size: int = 0
+    identity_bytes: int = 0
     in_flight: int = 0
     busy: bool = False
     """Whether the last record held several requests; the lane is kept for as long."""
@@ -117,6 +126,7 @@ class Coalescer:
         lane = self._lanes.setdefault(tenant, _Lane())
         lane.waiting.append(mine)
         lane.size += size
+        lane.identity_bytes += mine.identity_bytes
         self._held_bytes += size
         self._start(tenant, lane)
         try:
@@ -140,7 +150,12 @@ class Coalescer:
         task.add_done_callback(self._tasks.discard)
 
     def _full(self, lane: _Lane) -> bool:
-        return lane.size >= self._config.max_bytes or len(lane.waiting) >= self._config.max_requests
+        config = self._config
+        return (
+            lane.size >= config.max_bytes
+            or len(lane.waiting) >= config.max_requests
+            or lane.identity_bytes >= config.max_identity_bytes
+        )
 
     async def _send(self, tenant: str, lane: _Lane, taken: list[_Waiting]) -> None:
         try:
@@ -171,19 +186,21 @@ class Coalescer:
 
     def _take(self, lane: _Lane) -> list[_Waiting]:
         taken: list[_Waiting] = []
-        size = 0
-        while lane.waiting and len(taken) < self._config.max_requests:
-            if taken and size + lane.waiting[0].size > self._config.max_bytes:
+        config, size, identity_bytes = self._config, 0, 0
+        while lane.waiting and len(taken) < config.max_requests:
+            size += lane.waiting[0].size
+            identity_bytes += lane.waiting[0].identity_bytes
+            if taken and (size > config.max_bytes or identity_bytes > config.max_identity_bytes):
                 break
             taken.append(lane.waiting.popleft())
-            size += taken[-1].size
-        lane.size -= size
+        lane.size -= sum(one.size for one in taken)
+        lane.identity_bytes -= sum(one.identity_bytes for one in taken)
         return taken
 
     def _give_up(self, lane: _Lane) -> list[_Waiting]:
         left = list(lane.waiting)
         lane.waiting.clear()
-        lane.size = 0
+        lane.size = lane.identity_bytes = 0
         return left
 
     async def _append(self, tenant: str, taken: list[_Waiting]) -> Exception | None:
@@ -225,6 +242,7 @@ class Coalescer:
             return
         lane.waiting.remove(mine)
         lane.size -= mine.size
+        lane.identity_bytes -= mine.identity_bytes
         self._held_bytes -= mine.size
 
 

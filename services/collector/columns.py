@@ -5,7 +5,7 @@ metric type have one element per point of that type and say which point by `poin
 uint64 Unix nanoseconds as sent. No protobuf, no engine.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -47,6 +47,11 @@ class SeriesTable:
     identity: tuple[bytes, ...]
     metric: tuple[str, ...]
     temporality: I32
+    identity_bytes: int = field(init=False)
+    """Of all identities: each has everything of its resource, so it may be many times the request's bytes."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity_bytes", sum(map(len, self.identity)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from services.collector.identity import (
 )
 from services.collector.series_directory import SeriesFacts
 
-_FREE_BYTES, _SERIES_BYTES = 16 << 20, 4096
-"""What new series of one request may take together, and each beyond that. Every series of a resource has all
-of the resource in its identity: one of a megabyte with three thousand points would take 3 GB."""
+_FREE_BYTES, _SERIES_BYTES, _MOST_BYTES = 16 << 20, 4096, 128 << 20
+"""What new series of one request may take together, each beyond that, and all whatever their number. Every
+series of a resource has all of the resource in its identity: one of a megabyte with three thousand points
+would take 3 GB."""
 
 
 def read_series(
@@ -32,7 +33,7 @@ def read_series(
     place: int | None = next(wanted, None)
     first = 0
     series: list[SeriesFacts] = []
-    room = _FREE_BYTES + _SERIES_BYTES * len(places)
+    room = min(_FREE_BYTES + _SERIES_BYTES * len(places), _MOST_BYTES)
     for metric, field, header in _metrics(request):
         data = getattr(metric, field)
         points_of = data.data_points

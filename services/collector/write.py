@@ -14,6 +14,7 @@ import datetime
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from services.collector.applied import publish_applied
 from services.collector.errors import BatchMismatch
@@ -25,6 +26,7 @@ from services.collector.retention import KeepDays, KeepNs, default_keep_days, mi
 from services.collector.series_ids import Owners, SeriesIds
 from services.collector.write_batches import Batch, BatchBuilder, batch_number, cut, lasting_rows
 from services.collector.write_position import BatchState, Position, PositionStore
+from services.collector.write_read import MAX_NEW_IDENTITY_BYTES
 from services.collector.write_series import SeriesCache
 from services.collector.write_window import read_past
 from services.common.clock import Clock
@@ -125,9 +127,8 @@ class Writer:
         entries = await self._gather(written + 1)
         if not entries:
             return
-        first, last = written + 1, entries[-1].seq
-        batch = await self._build(session, entries, first, last)
-        await self._save(session, session.position.begun(first, last))
+        batch = await self._build(session, entries, written + 1)
+        await self._save(session, session.position.begun(batch.first_seq, batch.last_seq))
         for block in batch.blocks:
             await self._insert(session, block)
         await self._finish(session, batch)
@@ -171,9 +172,16 @@ class Writer:
             if left_s > 0:
                 await self._clock.sleep(min(left_s, self._config.period_s / 4))
 
-    async def _build(self, session: _Session, entries: list[Entry], first: int, last: int) -> Batch:
+    async def _build(
+        self, session: _Session, entries: list[Entry], first: int, last: int | None = None
+    ) -> Batch:
+        """The batch of these entries: up to `last`, as recorded, or else of as many as new series allow."""
         builder, owners = session.builder, Owners()
-        reading = await asyncio.to_thread(builder.read, entries, log_time_ns=session.log_time_ns)
+        most = MAX_NEW_IDENTITY_BYTES if last is None else inf
+        reading = await asyncio.to_thread(
+            builder.read, entries, log_time_ns=session.log_time_ns, most_new_bytes=most
+        )
+        last = entries[reading.entries - 1].seq if last is None else last
         while asked := builder.undecided(reading, owners):
             owners.add(asked, await self._store.series_owners(asked))
         return await asyncio.to_thread(builder.build, reading, owners=owners, first_seq=first, last_seq=last)

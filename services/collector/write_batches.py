@@ -7,6 +7,7 @@ range that was recorded before a crash gives the same batch after it. No I/O.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -117,10 +118,10 @@ class BatchBuilder:
         self._take = take
         self._to_the_ns = to_the_ns
 
-    def read(self, entries: Sequence[Entry], *, log_time_ns: int) -> Reading:
-        """What the log's entries hold; `log_time_ns` is log time before them, Unix nanoseconds."""
+    def read(self, entries: Sequence[Entry], *, log_time_ns: int, most_new_bytes: float = inf) -> Reading:
+        """What the log's entries hold, as `LogReader.read`."""
         reader = LogReader(self._window.look(), self._ids, take=self._take)
-        return reader.read(entries, log_time_ns=log_time_ns)
+        return reader.read(entries, log_time_ns=log_time_ns, most_new_bytes=most_new_bytes)
 
     def undecided(self, reading: Reading, owners: Owners) -> tuple[IdPlace, ...]:
         """The ids to ask the store for before `build`; ask again with the answers until empty."""

@@ -6,6 +6,7 @@ A function of the entries, of the log before them and of this release. What foll
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 
@@ -22,6 +23,10 @@ from services.collector.validate import unpack_bitmap
 from services.collector.write_probe import blames_bytes
 from services.common.errors import ThreeninesError
 from services.common.log_port import Entry
+
+MAX_NEW_IDENTITY_BYTES = 32 << 20
+"""Of series of a batch that are not decided yet: reading ends after the entry that comes to it. Some hundred
+bytes of a resource are in the identity of each of its series, so the bytes of requests bound nothing."""
 
 TakeDecoded = Callable[[bytes], Sequence[Decoded] | None]
 """Gives the requests of a record, decoded, where they are at hand (`kept_records.py`)."""
@@ -57,6 +62,9 @@ class Reading:
     """What a range of the log holds."""
 
     log_time_ns: int
+    entries: int = 0
+    """How many of the entries were read."""
+    new_identity_bytes: int = 0
     requests: list[ReadRequest] = field(default_factory=list)
     poison: list[Poison] = field(default_factory=list)
     counts: dict[str, PointCounts] = field(default_factory=dict)
@@ -88,11 +96,16 @@ class LogReader:
         self._ids = ids
         self._decode = decode
         self._take = take
+        self._counted: set[int] = set()
 
-    def read(self, entries: Sequence[Entry], *, log_time_ns: int) -> Reading:
-        """What the entries hold; `log_time_ns` is log time before them."""
+    def read(self, entries: Sequence[Entry], *, log_time_ns: int, most_new_bytes: float = inf) -> Reading:
+        """What the entries hold, or the first of them with new series of so many bytes; `log_time_ns` is log
+        time before them."""
         reading = Reading(log_time_ns)
         for entry in entries:
+            if reading.new_identity_bytes >= most_new_bytes:
+                break
+            reading.entries += 1
             reading.log_time_ns = max(reading.log_time_ns, entry.time_ns)
             self._entry(reading, entry)
         reading.sightings = self._look.sightings
@@ -140,6 +153,11 @@ class LogReader:
             reading.poison.append(poison_of(entry, err, request=place, points=accepted, data=logged.raw))
             return
         reading.requests.append(read)
+        identity = read.decoded.series.identity
+        if read.new and id(identity) not in self._counted:
+            # Requests with the same series share them; the reading keeps them, so the id stays theirs.
+            self._counted.add(id(identity))
+            reading.new_identity_bytes += sum(len(identity[series]) for series in read.new)
 
     def _read(self, entry: Entry, place: int, logged: LoggedRequest, decoded: Decoded) -> ReadRequest:
         points = decoded.point_count

@@ -69,6 +69,15 @@ async def test_every_door_says_what_is_too_large_and_goes_on(door: str) -> None:
         assert (await doors.send(door, fat(40, 30_000))).code == "OK"
 
 
+def test_many_series_that_are_each_allowed_are_too_much_together() -> None:
+    decoder = Decoder(fresh_secrets())
+
+    with pytest.raises(RequestTooLarge) as caught:
+        decoder.decode(fat(40_000, 4000).SerializeToString(), most_points=MOST)
+
+    assert caught.value.reason == "REQUEST_SERIES_TOO_LARGE"
+
+
 def test_a_process_remembers_so_many_bytes_of_identities_and_no_more() -> None:
     directory = SeriesDirectory(most_bytes=1000)
     words = np.arange(1, 101, dtype=np.uint64)
