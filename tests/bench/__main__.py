@@ -1,6 +1,7 @@
 """Runs the benchmarks: all of them, or those named (`python -m tests.bench decode`).
 
-`--seconds N` shortens or lengthens those that run for a given time (`overload`).
+`--seconds N` shortens or lengthens those that run for a given time (`overload`, `soak`), `--millions N` makes
+those of a given size smaller or larger (`series`).
 Exits 3 and names each duty that is missed.
 """
 
@@ -16,6 +17,7 @@ from rich.console import Console
 from tests.bench.report import Row, missed, show
 
 EXIT_MISSED = 3
+_SIZES = ("seconds", "millions")
 
 
 def names() -> list[str]:
@@ -27,7 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run, print, and say which duties are missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--seconds", type=float)
+    for size in _SIZES:
+        parser.add_argument(f"--{size}", type=float)
     options = parser.parse_args(arguments)
     wanted: list[str] = options.names
     console = Console(width=max(Console().width, 120))
@@ -38,8 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     rows: list[Row] = []
     for name in wanted or names():
         module = importlib.import_module(f"tests.bench.bench_{name}")
-        timed = options.seconds is not None and "seconds" in inspect.signature(module.run).parameters
-        found: list[Row] = module.run(seconds=options.seconds) if timed else module.run()
+        takes = inspect.signature(module.run).parameters
+        given = {one: getattr(options, one) for one in _SIZES if one in takes and getattr(options, one)}
+        found: list[Row] = module.run(**given)
         show((module.__doc__ or name).splitlines()[0], found, console)
         rows += found
     for row in missed(rows):

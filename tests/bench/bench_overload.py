@@ -84,14 +84,21 @@ class Clients:
     """The processes that send."""
 
     def __init__(
-        self, stack: CollectorStack, path: Path, points: int, doors: Sequence[str], *, apart: bool
+        self,
+        stack: CollectorStack,
+        path: Path,
+        points: int,
+        doors: Sequence[str],
+        *,
+        apart: bool,
+        own_metrics: bool = False,
     ) -> None:
         http = f"127.0.0.1:{stack.collector.otlp_http_port}"
         addresses = {"grpc": stack.collector.otlp_address, "http": http}
         self._pid, self._beside = stack.collector.pid, path / "synced"
         self._processes = [
             subprocess.Popen(
-                [*_COMMAND, door, addresses[door], str(points), str(place)],
+                [*_COMMAND, door, addresses[door], str(points), str(place), *(["apart"] * own_metrics)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

@@ -22,6 +22,7 @@ import numpy as np
 from tests.bench import payload
 
 EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+METRIC = b"bench.metric."
 _CHANNELS = 4
 _STEP_NS = 1_000_000_000
 _BACK_NS = 30 * 60 * 1_000_000_000
@@ -30,8 +31,11 @@ _BACK_NS = 30 * 60 * 1_000_000_000
 class Sender:
     """One service with its series: gives the bytes of its exports."""
 
-    def __init__(self, points: int, first_series: int, base_ns: int) -> None:
-        template = np.frombuffer(payload.numbers(points, export=0, first_series=first_series), np.uint8)
+    def __init__(self, points: int, first_series: int, base_ns: int, name: bytes = METRIC) -> None:
+        """`name` begins the names of its metrics, as long as `METRIC`."""
+        raw = payload.numbers(points, export=0, first_series=first_series)
+        template = np.frombuffer(raw.replace(METRIC, name), np.uint8)
+        assert len(raw) == len(template)
         head = b"\x11" + struct.pack("<Q", payload.START_NS) + b"\x19"
         text, places = template.tobytes(), []
         place = text.find(head)

@@ -1,7 +1,9 @@
 """Load for `bench_overload`, in a process of its own: a closed loop to find what a collector can take,
 then an open loop that offers more than that.
 
-    python -m tests.bench.overload_load grpc|http <address> <points a request> <number of this process>
+    python -m tests.bench.overload_load grpc|http <address> <points a request> <number of process> [apart]
+
+`apart`: metrics of its own instead of those of the other processes.
 
 Each line on stdin, `closed <at once> <seconds>` or `open <requests a second> <seconds>`, runs one phase and
 prints one line of JSON: what was acknowledged (as the millisecond that all points of the request have, which
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.bench.ingest_load import Sender
+from tests.bench.ingest_load import METRIC, Sender
 from tests.bench.overload_doors import DOORS, Answer, Door
 
 _SENDERS = 4
@@ -74,9 +76,12 @@ class Seen:
 class Exports:
     """Requests whose points all have one millisecond, never used by another request of any process."""
 
-    def __init__(self, points: int, process: int) -> None:
+    def __init__(self, points: int, process: int, *, apart: bool = False) -> None:
         now_ms = (time.time_ns() - _BACK_NS) // 1_000_000 // _STEP_MS * _STEP_MS
-        self._senders = [Sender(points, (process * _SENDERS + one) * 100_000, 0) for one in range(_SENDERS)]
+        name = b"bench.metr%02d." % process if apart else METRIC
+        self._senders = [
+            Sender(points, (process * _SENDERS + one) * 100_000, 0, name) for one in range(_SENDERS)
+        ]
         self._first_ms = now_ms + process * _SENDERS
         self._number = 0
 
@@ -141,9 +146,10 @@ async def serve(door: Door, exports: Exports) -> None:
     await door.close()
 
 
-async def _main(name: str, address: str, points: int, process: int) -> None:
-    await serve(DOORS[name](address), Exports(points, process))
+async def _main(name: str, address: str, points: int, process: int, *, apart: bool) -> None:
+    await serve(DOORS[name](address), Exports(points, process, apart=apart))
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    own = sys.argv[5:] == ["apart"]
+    asyncio.run(_main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), apart=own))

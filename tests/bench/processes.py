@@ -22,3 +22,13 @@ def rss_mb(pid: int) -> float:
 def resident_mb(pid: int) -> float:
     """Resident memory now, in MB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / (1 << 20)
+
+
+def cpu_s_of_threads(pid: int, name: str) -> float:
+    """CPU-seconds so far of the living threads of that name."""
+    spent = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        if (thread / "comm").read_text().rstrip() == name:
+            fields = (thread / "stat").read_text().rpartition(")")[2].split()
+            spent += int(fields[11]) + int(fields[12])
+    return spent / _TICKS

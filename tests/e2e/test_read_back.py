@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -61,17 +62,24 @@ def names(request: ExportMetricsServiceRequest) -> set[str]:
     }
 
 
+def _hears_ctrl_c() -> None:
+    """A shell starts its background jobs with SIGINT ignored, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_everything_that_was_sent_can_be_read_back(up: Up, tmp_path: Path) -> None:
     sent = RequestMaker(3, now_ns=time.time_ns()).request(60)
     points = tmp_path / "points.bin"
     with (tmp_path / "tail").open("wb") as out, (tmp_path / "said").open("wb") as said:
-        watching = subprocess.Popen(command(up, "tail", "acme"), stdout=out, stderr=said)
+        watching = subprocess.Popen(
+            command(up, "tail", "acme"), stdout=out, stderr=said, preexec_fn=_hears_ctrl_c
+        )
     try:
         until(lambda: "Ctrl-C" in (tmp_path / "said").read_text(), 30)
         send(up, "acme", sent)
         until(lambda: (tmp_path / "tail").read_text().count("\n") >= 10, 20)
     finally:
-        watching.send_signal(2)
+        watching.send_signal(signal.SIGINT)
         ended = watching.wait(20)
     assert ended == 130, (tmp_path / "said").read_text()
 

@@ -179,14 +179,19 @@ def _check_delivery(told: ReportRecord, mail: MailServer, hook: Hook, found: lis
 
 
 async def _check_answers(suite: Suite, after: dict[str, list[ReportRecord]]) -> None:
+    issued_now = {sla_pb2.SLA_REPORT_STATE_ISSUED}
     async with suite.channel() as channel:
         stub = sla_service_pb2_grpc.SlaServiceStub(channel)
         request = sla_service_pb2.ListSlaReportsRequest(parent="tenants/acme", page_size=1000)
-        listed = await stub.ListSlaReports(request, metadata=bearer(suite.tokens["acme"].text))
-    assert {one.name.rsplit("/", 1)[-1]: one.content_sha256 for one in listed.sla_reports} == {
-        name: record.facts.content_sha256 for name, (record,) in after.items() if record.facts
-    }
-    assert {one.state for one in listed.sla_reports} == {sla_pb2.SLA_REPORT_STATE_ISSUED}
+
+        async def listed() -> dict[str, str] | None:
+            # The log is ahead of the store, from which this is answered.
+            answer = await stub.ListSlaReports(request, metadata=bearer(suite.tokens["acme"].text))
+            found = {one.name.rsplit("/", 1)[-1]: one.content_sha256 for one in answer.sla_reports}
+            return found if {one.state for one in answer.sla_reports} == issued_now else None
+
+        found = await eventually(listed, seconds=WAIT_S)
+    assert found == {name: record.facts.content_sha256 for name, (record,) in after.items() if record.facts}
 
 
 async def _in_flight(hook: Hook) -> bool | None:
