@@ -34,7 +34,7 @@ _REQUEST_COSTS = 24_000
 class PaceConfig:
     """Waits in seconds, from a complete request to its answer."""
 
-    short_wait_s: float = 0.05
+    short_wait_s: float = 0.025
     """What a standing queue is refused down to."""
     patience_s: float = 0.2
     """A queue over the short wait for so long is a standing one."""
@@ -42,7 +42,7 @@ class PaceConfig:
     """No burst may make a longer one."""
     calm_s: float = 1.0
     """Nobody had to be refused for so long: the next queue may be a burst again."""
-    few_bytes: int = 4 << 20
+    few_bytes: int = 2 << 20
     """Under way, costs included: never too slow, while anything is answered."""
     stalled_s: float = 1.0
     """Without an answer for so long nothing is."""

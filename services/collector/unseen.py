@@ -18,7 +18,7 @@ Soon = Callable[[Callable[[], None]], object]
 
 _PASSES = 8
 """Without a call in so many passes none was waiting; handing one over takes three or four."""
-_STANDS_NS = 50_000_000
+_STANDS_NS = 25_000_000
 
 
 class UnseenQueue:

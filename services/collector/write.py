@@ -182,7 +182,8 @@ class Writer:
             builder.read, entries, log_time_ns=session.log_time_ns, most_new_bytes=most
         )
         last = entries[reading.entries - 1].seq if last is None else last
-        while asked := builder.undecided(reading, owners):
+        # Beside the event loop: a hundred thousand new series take a second.
+        while asked := await asyncio.to_thread(builder.undecided, reading, owners):
             owners.add(asked, await self._store.series_owners(asked))
         return await asyncio.to_thread(builder.build, reading, owners=owners, first_seq=first, last_seq=last)
 

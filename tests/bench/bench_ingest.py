@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.collector.decode import Decoder, fresh_secrets
@@ -43,9 +43,12 @@ class Load:
     at_once: int
     warm: int
     """Exports before the measurement begins."""
+    encoding: str = "identity"
+    """What the messages of gRPC are compressed with."""
 
 
 LARGE = Load(points=2000, senders=4, exports=240, at_once=6, warm=40)
+ZIPPED = replace(LARGE, exports=120, encoding="gzip")
 SMALL = Load(points=100, senders=40, exports=80, at_once=32, warm=20)
 RIVAL = Load(points=2000, senders=4, exports=40, at_once=6, warm=5)
 """Less, since it takes longer; what is compared is CPU-seconds a point."""
@@ -87,7 +90,8 @@ class Clients:
 
     def _start(self, address: str, load: Load, place: int) -> "subprocess.Popen[str]":
         numbers = (load.points, (place + 1) * 1_000_000, load.senders, load.at_once)
-        command = [sys.executable, "-m", "tests.bench.ingest_load", address, *map(str, numbers)]
+        given = [address, *map(str, numbers), load.encoding]
+        command = [sys.executable, "-m", "tests.bench.ingest_load", *given]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT)
 
@@ -157,6 +161,7 @@ async def _ours(path: Path) -> list[Row]:
         requests = [payload.numbers(2000, export=export) for export in range(8)]
         alone = await asyncio.to_thread(rate, Decoder(fresh_secrets()).decode, requests, 2000)
         rows.append(Row("  the decode kernel alone, right after it", alone, "M points/CPU-s"))
+        rows += await _measured("threenines, 2000 points a request, gzip", stack, ZIPPED, None)
         return rows + await _measured("threenines, 100 points a request", stack, SMALL, None)
 
 

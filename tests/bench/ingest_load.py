@@ -1,6 +1,6 @@
 """Load for `bench_ingest`, in a process of its own so that its CPU is not the servers'.
 
-    python -m tests.bench.ingest_load <address> <points a request> <first series> <senders> <at once>
+    python -m tests.bench.ingest_load <address> <points a request> <first series> <senders> <at once> [gzip]
 
 Requests are serialised before anything is sent: one template a sender, of which only the times change
 from export to export. Each line on stdin, `<first export> <exports>`, sends those exports of every sender
@@ -64,8 +64,11 @@ class Sender:
         return raw.tobytes()
 
 
-async def send(address: str, requests: list[bytes], points: int, at_once: int) -> dict[str, float]:
+async def send(
+    address: str, requests: list[bytes], points: int, at_once: int, encoding: str = "identity"
+) -> dict[str, float]:
     """Send all, `at_once` at a time; a refused or failed request counts none of its points."""
+    zipped = grpc.Compression.Gzip if encoding == "gzip" else grpc.Compression.NoCompression
     options = [("grpc.max_send_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.aio.insecure_channel(address, options) for _ in range(_CHANNELS)]
     calls: Iterator[Any] = itertools.cycle([channel.unary_unary(EXPORT) for channel in channels])
@@ -78,7 +81,7 @@ async def send(address: str, requests: list[bytes], points: int, at_once: int) -
         for raw in waiting:
             begun = time.perf_counter()
             try:
-                answer = await next(calls)(raw, timeout=60)
+                answer = await next(calls)(raw, timeout=60, compression=zipped)
             except grpc.aio.AioRpcError as err:
                 refused += 1
                 if refused == 1:
@@ -108,7 +111,9 @@ def main() -> None:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()
-        sys.stdout.write(json.dumps(asyncio.run(send(address, requests, points, at_once))) + "\n")
+        sys.stdout.write(
+            json.dumps(asyncio.run(send(address, requests, points, at_once, *sys.argv[6:]))) + "\n"
+        )
         sys.stdout.flush()
 
 

@@ -45,7 +45,7 @@ def test_a_burst_is_none():
     loop = Loop()
     for _ in range(4):
         loop.queue.came()
-        loop.passes(1, 0.01)
+        loop.passes(1, 0.005)
     assert not loop.queue.stands
 
 
