@@ -15,12 +15,14 @@ from services.collector.dead_letters_replay import DeadLetterReplay
 from services.collector.doors import Doors
 from services.collector.kept_records import KeptRecords
 from services.collector.list_series import SeriesLister
+from services.collector.memories import Memories
 from services.collector.otlp_servicer import SERVICE_NAME as OTLP_SERVICE
 from services.collector.own_metrics import OwnGauges
 from services.collector.pause import PauseGate
 from services.collector.quota_gates import Gates, Quotas
 from services.collector.retention import Retention
 from services.collector.series_census import LocalSeriesCensus
+from services.collector.series_ids import SeriesIds
 from services.collector.servicer import CollectorServicer
 from services.collector.status import StatusReporter
 from services.collector.tallies import Tallies, TallyKeeper
@@ -109,6 +111,7 @@ class Collector:
         if settings.collector_workers > 1:
             self.health.add_probe("workers", self.pool.probe, required_for=["", OTLP_SERVICE])
         self.health.add_probe("store", self.store.probe, required_for=[WRITER_HEALTH])
+        self.memories = Memories()
         self.kept = KeptRecords(clock, config.memory_bytes // 8)
         self.writer = self._writer()
         self.health.add_probe("writer", self.writer.probe, required_for=[WRITER_HEALTH])
@@ -150,6 +153,7 @@ class Collector:
             counters=self.telemetry.counters,
             rate=self.gates.rate,
             series=self.gates.series,
+            memories=self.memories,
             kept=self.kept,
             authenticator=self.authenticator,
             health=self.health,
@@ -239,11 +243,17 @@ class Collector:
             held=lambda: lease.held,
             keep_days=self.retention.days,
             to_the_ns=self.retention.to_the_ns,
+            new_ids=self._new_ids,
             kept=self.kept,
             wrote=lambda: runner.wrote(),  # noqa: PLW0108 - the runner comes after the writer
         )
         runner = WriterRunner(lease, writer.write_for_ever, self.clock)
         return runner
+
+    def _new_ids(self) -> SeriesIds:
+        ids = SeriesIds()
+        self.memories.add(ids)
+        return ids
 
     async def _tick(self) -> None:
         await run_ticker(self._lease(TICK_LEASE), self.engine.log, self.clock, secrets.token_bytes)

@@ -235,3 +235,8 @@ def decode(raw: bytes, *, most_points: int | None = None) -> columns.Decoded:
         RequestTooLarge: REQUEST_TOO_MANY_POINTS, REQUEST_SERIES_TOO_LARGE, as `Decoder.decode`.
     """
     return _DECODER.decode(raw, most_points=most_points)
+
+
+def remembered_series() -> SeriesDirectory:
+    """What `decode` remembers of series in this process."""
+    return _DECODER.directory

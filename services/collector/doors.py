@@ -14,8 +14,10 @@ import grpc
 
 from services.collector.admission import Admission
 from services.collector.config import CollectorConfig
+from services.collector.decode import remembered_series
 from services.collector.http_routes import HttpRoutes
 from services.collector.kept_records import KeptRecords
+from services.collector.memories import Memories
 from services.collector.memory_cap import MemoryCap
 from services.collector.otlp_http import OtlpHttp, OtlpHttpConfig
 from services.collector.otlp_http_server import HttpLimits, HttpServer
@@ -59,13 +61,17 @@ class Doors:
         authenticator: Authenticator,
         health: HealthRegistry,
         clock: Clock,
+        memories: Memories,
         kept: KeptRecords | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
+        """`memories` are forgotten when memory stays short; what the doors remember is added."""
+        for memory in (remembered_series(), series, *(() if kept is None else (kept,))):
+            memories.add(memory)
         self._config = config
         self._authenticator = authenticator
         self._tallies = tallies
-        self._admission = _admission(config, counters, clock)
+        self._admission = _admission(config, counters, clock, memories)
         self._receiver = Receiver(
             log=log,
             tallies=tallies,
@@ -135,8 +141,8 @@ class Doors:
         return HttpServer(routes, config.otlp_http, HttpLimits(), drain_s=float(config.settings.drain_s))
 
 
-def _admission(config: CollectorConfig, counters: Counters, clock: Clock) -> Admission:
-    memory = MemoryCap(config.memory_bytes, clock)
+def _admission(config: CollectorConfig, counters: Counters, clock: Clock, memories: Memories) -> Admission:
+    memory = MemoryCap(config.memory_bytes, clock, forget=memories.forget)
     return Admission(
         config.admission, counters, clock=clock, rng=random.Random(), memory_is_short=memory.short
     )

@@ -68,6 +68,12 @@ class KeptRecords:
             self._bytes -= kept.size
             return kept.requests
 
+    def forget(self) -> None:
+        """See `Memory.forget`."""
+        with self._lock:
+            self._records.clear()
+            self._bytes = 0
+
     def _forget(self, now_ns: int) -> None:
         """Drop what nobody came for: its writer may be another process by now."""
         while self._records:

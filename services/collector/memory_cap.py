@@ -20,6 +20,8 @@ _SHORT_FROM, _ENOUGH_BELOW = 0.82, 0.79
 what gRPC has read of calls that nobody has seen yet. That was up to 15 % of a gigabyte."""
 _LOOK_NS = 20_000_000
 _TRIM_NS = 2_000_000_000
+_FORGET_NS = 3_000_000_000
+"""Short for so long it is not what is under way, which has been answered by then."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -49,11 +51,15 @@ class MemoryCap:
         *,
         resident: Callable[[], int] = resident_bytes,
         give_back: Callable[[], None] = give_back_free_memory,
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
+        """`forget` drops what is remembered and not needed; from any thread."""
         self._max_bytes = max_bytes
         self._clock = clock
         self._resident = resident
         self._give_back = give_back
+        self._forget = forget
+        self._short_since_ns = 0
         self._looked_ns = self._trimmed_ns = -_TRIM_NS
         self._short = False
 
@@ -70,10 +76,15 @@ class MemoryCap:
         limit = self._max_bytes * (_ENOUGH_BELOW if self._short else _SHORT_FROM)
         if resident >= limit and now_ns - self._trimmed_ns >= _TRIM_NS:
             self._trimmed_ns = now_ns
+            if self._short and now_ns - self._short_since_ns >= _FORGET_NS:
+                _log.warning("memory stays short: what is remembered of series is forgotten")
+                self._short_since_ns = now_ns
+                self._forget()
             self._give_back()
             resident = self._resident()
         short = resident >= limit
         if short and not self._short:
+            self._short_since_ns = now_ns
             _log.warning(
                 "%d MB are resident of %d: requests are refused", resident >> 20, self._max_bytes >> 20
             )

@@ -132,6 +132,11 @@ class SeriesDirectory:
         with self._lock:
             return self._learn(hash_a, hash_b, read)
 
+    def forget(self) -> None:
+        """See `Memory.forget`; requests that were decoded keep what they use."""
+        with self._lock:
+            self._previous, self._current = Generation(1), Generation(min(FIRST_LIMIT, self._capacity))
+
     def _learn(self, hash_a: U64, hash_b: U64, read: ReadSeries) -> tuple[Generation, I64]:
         found, _ = self._current.find(hash_a, hash_b)
         places = _first_places(hash_a, hash_b, np.flatnonzero(found == MISSING))

@@ -86,6 +86,10 @@ class SeriesGate:
             return verdict
         return _refusing(decoded, verdict, wanted[refused])
 
+    def forget(self) -> None:
+        """See `Memory.forget`; requests that are being judged keep the lane that they have."""
+        self._lanes, self._remembered, self._bytes = {}, 0, 0
+
     def _lane(self, tenant: str) -> _Lane:
         hour = hour_of(self._clock.now_ns())
         lane = self._lanes.get(tenant)
@@ -118,7 +122,7 @@ class SeriesGate:
         self._remembered += len(computed)
         self._bytes += size
         if self._remembered > self._most_ids or self._bytes > _MOST_BYTES:
-            for each in self._lanes.values():
+            for each in list(self._lanes.values()):
                 each.ids, each.tables = {}, {}
             self._remembered, self._bytes = len(computed), size
         lane.ids.update(computed)

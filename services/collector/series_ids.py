@@ -15,6 +15,7 @@ Pure: the writer does the asking. No engine, no columns.
 
 import hashlib
 import struct
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,7 @@ class SeriesIds:
         self._hash64 = hash64
         self._decided: OrderedDict[tuple[str, bytes], SeriesKey] = OrderedDict()
         self._bytes = 0
+        self._lock = threading.Lock()
         self._tables: dict[tuple[str, int], tuple[tuple[bytes, ...], TableKeys]] = {}
         self._table_rows = 0
 
@@ -130,12 +132,19 @@ class SeriesIds:
 
     def remember(self, decided: Iterable[tuple[str, bytes, SeriesKey]]) -> None:
         """Keep decisions; call it when the rows of these series are stored."""
-        for tenant, identity, key in decided:
-            self._bytes += 0 if (tenant, identity) in self._decided else len(identity)
-            self._decided[tenant, identity] = key
-        while len(self._decided) > self._capacity or self._bytes > _MOST_BYTES:
-            (_, identity), _ = self._decided.popitem(last=False)
-            self._bytes -= len(identity)
+        with self._lock:
+            for tenant, identity, key in decided:
+                self._bytes += 0 if (tenant, identity) in self._decided else len(identity)
+                self._decided[tenant, identity] = key
+            while len(self._decided) > self._capacity or self._bytes > _MOST_BYTES:
+                (_, identity), _ = self._decided.popitem(last=False)
+                self._bytes -= len(identity)
+
+    def forget(self) -> None:
+        """See `Memory.forget`; the store is asked again."""
+        with self._lock:
+            self._decided, self._bytes = OrderedDict(), 0
+            self._tables, self._table_rows = {}, 0
 
 
 def choose(series: Iterable[NewSeries], owners: Owners) -> Decisions:

@@ -15,6 +15,7 @@ from functools import partial
 from services.collector import kernels
 from services.collector.config import CollectorConfig
 from services.collector.doors import Doors
+from services.collector.memories import Memories
 from services.collector.quota_gates import Gates
 from services.collector.series_remote import RemoteSeriesCensus
 from services.collector.tallies import Tallies
@@ -71,6 +72,7 @@ class Worker:
             authenticator=build_authenticator(config.settings, feed),
             health=self._health,
             clock=clock,
+            memories=Memories(),
         )
 
     async def serve(self) -> None:
