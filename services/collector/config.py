@@ -11,7 +11,7 @@ from services.common.clickhouse import ClickHouseConfig
 from services.common.settings import PortUse, ServerConfig, Settings
 from services.common.streams import OTLP, STREAMS, StreamsConfig
 
-_POINT_SHARE = 2048
+_POINT_SHARE = 1024
 """Bytes of the memory cap for each point of a batch, which itself takes some 250 of them."""
 
 
@@ -68,5 +68,5 @@ class CollectorConfig:
 
 
 def batch_points(memory_bytes: int) -> int:
-    """Points of the writer's largest batch: a tenth of a cap of a gigabyte holds half a million."""
-    return min(WriteConfig().max_points, memory_bytes // _POINT_SHARE)
+    """Points of the writer's largest batch, and so a second: a cap of a gigabyte has room for a million."""
+    return memory_bytes // _POINT_SHARE

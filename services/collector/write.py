@@ -46,10 +46,10 @@ class WriteConfig:
     """Sizes and waits of the writer."""
 
     region: str = "local"
-    max_points: int = 500_000
-    """Of a batch: a second of a busy region, so that a table gets one part a second and day."""
+    max_points: int = 1_000_000
+    """Of a batch: a second of a busy region."""
     period_s: float = 1.0
-    """A batch starts at most this often, unless it is full."""
+    """A batch starts at most this often, also of a backlog: a table gets one part a second and day."""
     gone_poll_s: float = 0.25
     settle_s: float = 1.0
     """An insert that was never seen running may still be on its way in; look again after this."""
@@ -154,7 +154,7 @@ class Writer:
         return session
 
     async def _gather(self, first: int) -> list[Entry]:
-        """The entries of the next batch: until it is full or the period is over."""
+        """The entries of the next batch: what there is when the period is over, as far as it fits."""
         self._kept.want()
         deadline_ns = self._started_ns + round(self._config.period_s * 1e9)
         entries: list[Entry] = []
@@ -166,11 +166,12 @@ class Writer:
                 return []
             head = cut(entries, max_points=self._config.max_points)
             left_s = (deadline_ns - self._clock.monotonic_ns()) / 1e9
-            if len(head) < len(entries) or (left_s <= 0 and len(more) < _FULL_READ):
+            full = len(head) < len(entries)
+            if left_s > 0:
+                await self._clock.sleep(left_s if full else min(left_s, self._config.period_s / 4))
+            if full or (left_s <= 0 and len(more) < _FULL_READ):
                 self._started_ns = self._clock.monotonic_ns()
                 return head
-            if left_s > 0:
-                await self._clock.sleep(min(left_s, self._config.period_s / 4))
 
     async def _build(
         self, session: _Session, entries: list[Entry], first: int, last: int | None = None

@@ -38,9 +38,9 @@ from services.collector.write_read import LogReader, Reading, TakeDecoded, nothi
 from services.collector.write_series import SeriesCache, SeriesDay, fresh_series, series_blocks
 from services.common.log_port import Entry
 
-MAX_BATCH_BYTES = 32 << 20
+MAX_BATCH_BYTES = 64 << 20
 """Compressed bytes of records in a batch; bounds memory when points are large."""
-MAX_UNPACKED_BYTES = 128 << 20
+MAX_UNPACKED_BYTES = 256 << 20
 """Of its requests as received: 64 MiB that compress well are a record of some kilobytes."""
 
 _LOW_32 = 0xFFFFFFFF

@@ -5,7 +5,7 @@ A function of the entries, of the log before them and of this release. What foll
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import numpy as np
@@ -144,7 +144,9 @@ class LogReader:
     ) -> None:
         accepted = max(0, logged.point_count - logged.rejected_count)
         try:
-            read = self._read(entry, place, logged, kept or self._decode(logged.raw))
+            decoded = kept or self._decode(logged.raw)
+            # The bytes are in the record still; unpacked, those of a batch would be most of its memory.
+            read = self._read(entry, place, replace(logged, raw=b""), decoded)
         # Bytes must not stop the stream, whichever defect of ours they meet; nothing is lost, and it is told.
         except Exception as err:
             if not blames_bytes(err, self._decode):

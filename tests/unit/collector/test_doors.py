@@ -4,6 +4,9 @@ from dataclasses import replace
 
 from services.collector.config import CollectorConfig
 from services.collector.doors import _admission
+from services.collector.identity import SeriesKey
+from services.collector.memories import Memories
+from services.collector.series_ids import SeriesIds
 from services.common.clock import ManualClock
 from services.common.settings import Settings
 from services.common.telemetry import Counters
@@ -12,9 +15,23 @@ from services.common.telemetry import Counters
 def test_requests_are_refused_by_the_resident_memory_of_the_process() -> None:
     config = CollectorConfig.from_settings(Settings())
 
-    roomy = _admission(config, Counters(), ManualClock())
-    crowded = _admission(replace(config, memory_bytes=1 << 20), Counters(), ManualClock())
+    roomy = _admission(config, Counters(), ManualClock(), Memories())
+    crowded = _admission(replace(config, memory_bytes=1 << 20), Counters(), ManualClock(), Memories())
 
     assert not roomy.full
     assert crowded.full
     assert crowded.refuse("grpc").reason == "RECEIVER_MEMORY_FULL"
+
+
+def test_a_process_that_stays_crowded_forgets_what_it_remembers() -> None:
+    ids, memories, clock = SeriesIds(), Memories(), ManualClock()
+    memories.add(ids)
+    ids.remember([("acme", b"identity", SeriesKey(1, 2, 3, 4))])
+    config = replace(CollectorConfig.from_settings(Settings()), memory_bytes=1 << 20)
+    crowded = _admission(config, Counters(), clock, memories)
+
+    for _ in range(10):
+        assert crowded.full
+        clock.advance(1)
+
+    assert not ids._decided

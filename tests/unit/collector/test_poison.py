@@ -214,7 +214,7 @@ def test_a_defect_that_some_bytes_meet_is_poison(error: Exception) -> None:
     reading = reader.read(entries_of(*_RAWS), log_time_ns=0)
 
     assert [one.reason for one in reading.poison] == ["BUILD_FAILED"]
-    assert [one.logged.raw for one in reading.requests] == _OTHERS
+    assert [one.raw for one in reading.requests] == _OTHERS
     assert reading.counts["acme"].dead_lettered == _POINTS
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -91,6 +92,22 @@ async def test_batches_are_contiguous_and_within_their_size() -> None:
     assert len(ranges) > 3
     assert [first for first, _ in ranges[1:]] == [last + 1 for _, last in ranges[:-1]]
     assert {one["database"] for one in await applied(bench)} == {DATABASE}
+
+
+async def test_also_a_backlog_is_written_in_one_batch_a_period() -> None:
+    bench = WriterBench(max_points=50)
+    sent = await bench.send(30)
+    writer = bench.writer()
+    writer._config = replace(writer._config, period_s=5.0)
+    begun_ns = bench.clock.monotonic_ns()
+
+    async with writing(writer):
+        await until_written(bench)
+
+    batches = len(await applied(bench))
+    assert batches > 3
+    assert bench.clock.monotonic_ns() - begun_ns >= (batches - 1) * 5_000_000_000
+    expect_stored(bench, sent)
 
 
 async def test_a_tick_moves_the_watermark_and_touches_nothing() -> None:
