@@ -8,6 +8,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable
+from sys import intern
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -15,8 +16,8 @@ JsonValue = str | bool | int | float | None | list["JsonValue"] | dict[str, "Jso
 
 
 def attribute_texts(attributes: Iterable[KeyValue]) -> dict[str, str]:
-    """Keys with their values as text; the last of a repeated key wins."""
-    return {pair.key: value_text(pair.value) for pair in attributes}
+    """Keys with their values as text; the last of a repeated key wins. Equal keys are one object."""
+    return {intern(pair.key): value_text(pair.value) for pair in attributes}
 
 
 def value_text(value: AnyValue) -> str:

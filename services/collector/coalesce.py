@@ -41,7 +41,7 @@ class CoalesceConfig:
     """Of requests in a record, before compression (which leaves about 1 MB): even bytes that do not
     compress stay within the log's 8 MB. A request above it has a record of its own."""
     max_requests: int = 512
-    max_identity_bytes: int = 32 << 20
+    max_identity_bytes: int = 16 << 20
     """Of the identities of a record's series (`SeriesTable.identity_bytes`), where decoding knows them: the
     writer reads whole records, and may have seen none of these series."""
     linger_s: float = 0.01

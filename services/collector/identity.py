@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ResourceMetrics, ScopeMetrics
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from services.collector.attribute_text import attribute_texts
 from services.collector.model import MetricType, Temporality
@@ -93,15 +94,16 @@ def metric_id(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode()).digest()[:4], "little")
 
 
-def describe(identity: bytes) -> SeriesDescription:
-    """Everything that an identity says."""
+def describe(identity: bytes, shared: "SharedTexts | None" = None) -> SeriesDescription:
+    """Everything that an identity says; with `shared`, those of one resource have one dictionary."""
+    shared = shared or SharedTexts()
     message = ResourceMetrics.FromString(identity)
     scope = message.scope_metrics[0]
     metric = scope.metrics[0]
     field = metric.WhichOneof("data")
     assert field is not None, "an identity always has a type"
     data = getattr(metric, field)
-    resource = attribute_texts(message.resource.attributes)
+    resource = shared.of(message.resource)
     return SeriesDescription(
         metric=metric.name,
         type=DATA_FIELDS[field][0],
@@ -115,11 +117,25 @@ def describe(identity: bytes) -> SeriesDescription:
         resource_dropped=message.resource.dropped_attributes_count,
         scope_name=scope.scope.name,
         scope_version=scope.scope.version,
-        scope_attributes=attribute_texts(scope.scope.attributes),
+        scope_attributes=shared.of(scope.scope),
         scope_dropped=scope.scope.dropped_attributes_count,
         scope_schema_url=scope.schema_url,
         attributes=attribute_texts(data.data_points[0].attributes),
     )
+
+
+class SharedTexts:
+    """The attributes of resources and scopes as text, read once for all of their series."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, dict[str, str]] = {}
+
+    def of(self, owner: Resource | InstrumentationScope) -> dict[str, str]:
+        """The attributes of one; not to be changed."""
+        wire = owner.SerializeToString()
+        if (texts := self._known.get(wire)) is None:
+            texts = self._known[wire] = attribute_texts(owner.attributes)
+        return texts
 
 
 def sorted_attributes(attributes: Iterable[KeyValue]) -> list[bytes]:

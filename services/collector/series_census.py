@@ -79,13 +79,20 @@ class _Tenant:
             self._merge(fresh.series, fresh.hours)
 
     def _merge(self, ids: U64, hours: I64) -> None:
-        together = np.concatenate((self._ids, ids))
-        when = np.concatenate((self._hours, hours))
-        order = np.lexsort((-when, together))
-        together, when = together[order], when[order]
-        first = np.ones(len(together), np.bool_)
-        first[1:] = together[1:] != together[:-1]
-        self._ids, self._hours = together[first], when[first]
+        """Millions may be there, thousands come: what is there is copied, never sorted again."""
+        order = np.lexsort((-hours, ids))
+        ids, hours = ids[order], hours[order]
+        first = np.ones(len(ids), np.bool_)
+        first[1:] = ids[1:] != ids[:-1]
+        ids, hours = ids[first], hours[first]
+        places = np.searchsorted(self._ids, ids)
+        known = np.zeros(len(ids), np.bool_)
+        inside = places < len(self._ids)
+        known[inside] = self._ids[places[inside]] == ids[inside]
+        there = places[known]
+        self._hours[there] = np.maximum(self._hours[there], hours[known])
+        self._ids = np.insert(self._ids, places[~known], ids[~known])
+        self._hours = np.insert(self._hours, places[~known], hours[~known])
 
 
 class LocalSeriesCensus:

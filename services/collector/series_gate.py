@@ -21,7 +21,7 @@ from services.common.clock import Clock
 from services.common.errors import Unavailable
 from services.common.telemetry import Counters
 
-_MOST_IDS, _MOST_BYTES = 1 << 18, 128 << 20
+_MOST_IDS, _MOST_BYTES = 1 << 17, 64 << 20
 """Of all tenants; the bytes of an identity, which decoding remembers as well, are most of each."""
 _MOST_TABLES = 1 << 10
 _THREAD_FROM = 64

@@ -16,7 +16,6 @@ Pure: the writer does the asking. No engine, no columns.
 import hashlib
 import struct
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -24,14 +23,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from services.collector.decided_keys import DecidedKeys, identity_hashes
 from services.collector.identity import SeriesKey, series_key
 from services.collector.model import I64, U32, U64
 from services.collector.ports import IdPlace
 
 _SALTED = struct.Struct("<QQI")
 _ASKED_SALTS = 2
-_MOST_BYTES = 256 << 20
-"""Of the identities whose ids are remembered; as a rule decoding has them too."""
+_MOST_TABLE_ROWS = 1 << 17
+"""Of tables that are remembered as such, with the identities of all of their series."""
 
 
 class NewSeries(NamedTuple):
@@ -88,14 +88,17 @@ class TableKeys:
 
 
 class SeriesIds:
-    """Decided ids of the series of one database: the `capacity` used last. `hash64` makes ids."""
+    """Decided ids of the series of one database: the `capacity` used last, at most twice as many.
+
+    `hash64` makes ids. A series is known by 128 bits of BLAKE2b over tenant and identity, so what is
+    remembered takes the same few bytes of a long identity as of a short one.
+    """
 
     def __init__(self, capacity: int = 500_000, hash64: Callable[[bytes], int] | None = None) -> None:
         self._capacity = capacity
         self._hash64 = hash64
-        self._decided: OrderedDict[tuple[str, bytes], SeriesKey] = OrderedDict()
-        self._bytes = 0
         self._lock = threading.Lock()
+        self._current, self._previous = DecidedKeys(capacity), DecidedKeys(1)
         self._tables: dict[tuple[str, int], tuple[tuple[bytes, ...], TableKeys]] = {}
         self._table_rows = 0
 
@@ -108,43 +111,54 @@ class SeriesIds:
         return known[1] if known is not None and known[0] is identities else None
 
     def keep_table(self, tenant: str, identities: tuple[bytes, ...], keys: TableKeys) -> None:
-        """Remember a table whose series `find` had all decided; as many as `capacity` series in all."""
+        """Remember a table whose series `find` had all decided."""
         self._table_rows += len(identities)
-        if self._table_rows > self._capacity:
+        if self._table_rows > min(self._capacity, _MOST_TABLE_ROWS):
             self._tables, self._table_rows = {}, len(identities)
         self._tables[tenant, id(identities)] = (identities, keys)
 
     def find(self, tenant: str, identities: Sequence[bytes]) -> tuple[list[SeriesKey], list[int]]:
         """The keys of a request's series, and the places of those that are not decided: these have
         the id that their hash gives."""
+        hashes = identity_hashes(tenant, identities)
+        current, previous = self._current, self._previous
+        found = current.find(hashes)
+        forgotten = [place for place, key in enumerate(found) if key is None]
+        if forgotten and previous.used:
+            older = previous.find(hashes[forgotten])
+            back = [(place, key) for place, key in zip(forgotten, older, strict=True) if key is not None]
+            for place, key in back:
+                found[place] = key
+            self._add(hashes[[place for place, _ in back]], [key for _, key in back])
         keys: list[SeriesKey] = []
         new: list[int] = []
-        decided = self._decided
-        for place, identity in enumerate(identities):
-            known = decided.get((tenant, identity))
+        for place, known in enumerate(found):
             if known is None:
-                known = series_key(tenant, identity, self._hash64)
                 new.append(place)
-            else:
-                decided.move_to_end((tenant, identity))
-            keys.append(known)
+            keys.append(known or series_key(tenant, identities[place], self._hash64))
         return keys, new
 
     def remember(self, decided: Iterable[tuple[str, bytes, SeriesKey]]) -> None:
         """Keep decisions; call it when the rows of these series are stored."""
-        with self._lock:
-            for tenant, identity, key in decided:
-                self._bytes += 0 if (tenant, identity) in self._decided else len(identity)
-                self._decided[tenant, identity] = key
-            while len(self._decided) > self._capacity or self._bytes > _MOST_BYTES:
-                (_, identity), _ = self._decided.popitem(last=False)
-                self._bytes -= len(identity)
+        by_tenant: dict[str, dict[bytes, SeriesKey]] = {}
+        for tenant, identity, key in decided:
+            by_tenant.setdefault(tenant, {})[identity] = key
+        for tenant, keys in by_tenant.items():
+            self._add(identity_hashes(tenant, list(keys)), list(keys.values()))
 
     def forget(self) -> None:
         """See `Memory.forget`; the store is asked again."""
         with self._lock:
-            self._decided, self._bytes = OrderedDict(), 0
+            self._current, self._previous = DecidedKeys(self._capacity), DecidedKeys(1)
             self._tables, self._table_rows = {}, 0
+
+    def _add(self, hashes: U64, keys: Sequence[SeriesKey]) -> None:
+        with self._lock:
+            for first in range(0, len(keys), self._capacity):
+                more = slice(first, first + self._capacity)
+                if self._current.used + len(keys[more]) > self._capacity:
+                    self._previous, self._current = self._current, DecidedKeys(self._capacity)
+                self._current.add(hashes[more], keys[more])
 
 
 def choose(series: Iterable[NewSeries], owners: Owners) -> Decisions:

@@ -24,7 +24,7 @@ from services.collector.write_probe import blames_bytes
 from services.common.errors import ThreeninesError
 from services.common.log_port import Entry
 
-MAX_NEW_IDENTITY_BYTES = 32 << 20
+MAX_NEW_IDENTITY_BYTES = 16 << 20
 """Of series of a batch that are not decided yet: reading ends after the entry that comes to it. Some hundred
 bytes of a resource are in the identity of each of its series, so the bytes of requests bound nothing."""
 

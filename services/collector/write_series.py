@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.collector.identity import SeriesDescription, SeriesKey, describe
+from services.collector.identity import SeriesDescription, SeriesKey, SharedTexts, describe
 from services.collector.kernels.series_table import MISSING, find_series, insert_series
 from services.collector.model import I64, U32, U64, Bools
 from services.collector.ports import TableBlock, TableColumn
@@ -139,8 +139,9 @@ def fresh_series(seen: Iterable[SeenSeries], cache: SeriesCache) -> list[FreshSe
 def series_blocks(fresh: Iterable[FreshSeries], *, batch: int, keep_days: KeepDays) -> list[TableBlock]:
     """Blocks of the table `series`, one per day."""
     days: dict[int, list[tuple[SeriesDescription, FreshSeries]]] = {}
+    shared = SharedTexts()
     for one in fresh:
-        days.setdefault(one.day, []).append((describe(one.identity), one))
+        days.setdefault(one.day, []).append((describe(one.identity, shared), one))
     blocks: list[TableBlock] = []
     for day in sorted(days):
         rows = sorted(days[day], key=lambda row: (row[1].tenant, row[0].metric, row[1].key.series_id))

@@ -34,4 +34,4 @@ def test_a_process_that_stays_crowded_forgets_what_it_remembers() -> None:
         assert crowded.full
         clock.advance(1)
 
-    assert not ids._decided
+    assert not ids._current.used

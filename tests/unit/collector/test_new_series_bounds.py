@@ -20,8 +20,8 @@ from services.common.telemetry import Counters
 from tests.unit.collector.test_fat_series import fat
 from tests.unit.collector.writer_bench import WriterBench
 
-SERIES, ATTRIBUTE_BYTES = 4000, 5000
-"""Of a request: its identities take 20 MB, so the second of a record or a batch comes to its 32 MiB."""
+SERIES, ATTRIBUTE_BYTES = 4000, 2500
+"""Of a request: its identities take 10 MB, so the second of a record or a batch comes to its 16 MiB."""
 
 
 def raw(name: str, now_ns: int) -> bytes:
