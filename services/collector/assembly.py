@@ -112,7 +112,7 @@ class Collector:
             self.health.add_probe("workers", self.pool.probe, required_for=["", OTLP_SERVICE])
         self.health.add_probe("store", self.store.probe, required_for=[WRITER_HEALTH])
         self.memories = Memories()
-        self.kept = KeptRecords(clock, config.memory_bytes // 8)
+        self.kept = KeptRecords(clock, config.kept_bytes)
         self.writer = self._writer()
         self.health.add_probe("writer", self.writer.probe, required_for=[WRITER_HEALTH])
 
@@ -133,6 +133,7 @@ class Collector:
             "ticker": self._tick,
             "tallies": self._keep_tallies,
             "quotas": self.quotas.run,
+            "memory": doors.memory.run,
         }
         if self.telemetry.exporting:
             background["gauges"] = self.gauges.run
@@ -251,7 +252,7 @@ class Collector:
         return runner
 
     def _new_ids(self) -> SeriesIds:
-        ids = SeriesIds()
+        ids = SeriesIds(self.config.remembered_series)
         self.memories.add(ids)
         return ids
 

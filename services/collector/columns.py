@@ -160,7 +160,7 @@ _POINT_BYTES = 96
 
 
 def held_bytes(decoded: Decoded) -> int:
-    """About the memory that a decoded request holds; the tables of series are shared and not counted."""
+    """About the memory that a decoded request holds, without its table of series, which others may share."""
     histograms, exponential, summaries = decoded.histograms, decoded.exp_histograms, decoded.summaries
     rows = len(histograms.point) + len(exponential.point) + len(summaries.point)
     size = _POINT_BYTES * (decoded.point_count + rows)
@@ -171,3 +171,8 @@ def held_bytes(decoded: Decoded) -> int:
     for told in decoded.exemplars.filtered_attributes:
         size += 4 * _POINT_BYTES + len(told)
     return size
+
+
+def table_bytes(table: SeriesTable) -> int:
+    """About the memory that a table of series holds, when nobody else holds its identities."""
+    return table.identity_bytes + _POINT_BYTES * len(table.identity)

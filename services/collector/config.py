@@ -13,6 +13,10 @@ from services.common.streams import OTLP, STREAMS, StreamsConfig
 
 _POINT_SHARE = 1024
 """Bytes of the memory cap for each point of a batch, which itself takes some 250 of them."""
+_SERIES_SHARE = 4096
+"""Bytes of the cap for each series that is remembered, in each of the places that do."""
+_DIRECTORY_SHARE, _KEPT_SHARE = 16, 8
+"""Parts of the cap for a generation of identities, and for requests that wait for the writer decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,9 @@ class CollectorConfig:
             otlp_http=replace(settings.server_config(settings.otlp_http_listen), port_use=port_use),
             admin=settings.server_config(settings.collector_listen),
             write=WriteConfig(
-                region=settings.region, max_points=batch_points(settings.collector_memory_bytes)
+                region=settings.region,
+                max_points=settings.collector_memory_bytes // _POINT_SHARE,
+                described_series=settings.collector_memory_bytes // _SERIES_SHARE,
             ),
             receive=ReceiveConfig(limits=AcceptLimits(most_points=settings.request_max_points)),
             admission=AdmissionConfig(max_bytes=settings.receive_memory_bytes // workers),
@@ -61,12 +67,22 @@ class CollectorConfig:
         )
 
     @property
+    def remembered_series(self) -> int:
+        """Series that are remembered, wherever that is."""
+        return self.memory_bytes // _SERIES_SHARE
+
+    @property
+    def directory_bytes(self) -> int:
+        """Of a generation of identities."""
+        return self.memory_bytes // _DIRECTORY_SHARE
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of requests that wait for the writer decoded."""
+        return self.memory_bytes // _KEPT_SHARE
+
+    @property
     def log_limit_bytes(self) -> int:
         """Bytes that the stream OTLP may hold."""
         share = next(spec.share for spec in STREAMS if spec.name == OTLP)
         return round(self.streams.total_bytes * share)
-
-
-def batch_points(memory_bytes: int) -> int:
-    """Points of the writer's largest batch, and so a second: a cap of a gigabyte has room for a million."""
-    return memory_bytes // _POINT_SHARE

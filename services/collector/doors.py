@@ -66,12 +66,15 @@ class Doors:
         telemetry: Telemetry | None = None,
     ) -> None:
         """`memories` are forgotten when memory stays short; what the doors remember is added."""
-        for memory in (remembered_series(), series, *(() if kept is None else (kept,))):
+        directory = remembered_series()
+        directory.bound(config.directory_bytes)
+        for memory in (directory, series, *(() if kept is None else (kept,))):
             memories.add(memory)
         self._config = config
         self._authenticator = authenticator
         self._tallies = tallies
-        self._admission = _admission(config, counters, clock, memories)
+        self.memory = MemoryCap(config.memory_bytes, clock, forget=memories.forget)
+        self._admission = _admission(config, counters, clock, self.memory)
         self._receiver = Receiver(
             log=log,
             tallies=tallies,
@@ -141,8 +144,7 @@ class Doors:
         return HttpServer(routes, config.otlp_http, HttpLimits(), drain_s=float(config.settings.drain_s))
 
 
-def _admission(config: CollectorConfig, counters: Counters, clock: Clock, memories: Memories) -> Admission:
-    memory = MemoryCap(config.memory_bytes, clock, forget=memories.forget)
+def _admission(config: CollectorConfig, counters: Counters, clock: Clock, memory: MemoryCap) -> Admission:
     return Admission(
         config.admission, counters, clock=clock, rng=random.Random(), memory_is_short=memory.short
     )

@@ -6,11 +6,11 @@ of this process reads, and forgets what nobody came for.
 """
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.collector.columns import Decoded, held_bytes
+from services.collector.columns import Decoded, held_bytes, table_bytes
 from services.common.clock import Clock
 
 _WANTED_NS = 5_000_000_000
@@ -34,6 +34,8 @@ class KeptRecords:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._records: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._tables: Counter[int] = Counter()
+        """By the identity of a table of series: in how many requests it is. Shared ones take memory once."""
         self._bytes = 0
         self._wanted_until_ns = -1
 
@@ -55,9 +57,12 @@ class KeptRecords:
             if len(whole) != len(requests) or now_ns > self._wanted_until_ns:
                 return
             size = len(record) + sum(map(held_bytes, whole))
-            if self._bytes + size <= self._max_bytes and record not in self._records:
+            tables = {id(one.series): table_bytes(one.series) for one in whole}
+            more = size + sum(taken for table, taken in tables.items() if not self._tables[table])
+            if self._bytes + more <= self._max_bytes and record not in self._records:
                 self._records[record] = _Kept(whole, size, now_ns)
-                self._bytes += size
+                self._tables.update(id(one.series) for one in whole)
+                self._bytes += more
 
     def take(self, record: bytes) -> tuple[Decoded, ...] | None:
         """The requests of the record with exactly these bytes, once; None when it has to be decoded."""
@@ -65,13 +70,14 @@ class KeptRecords:
             kept = self._records.pop(record, None)
             if kept is None:
                 return None
-            self._bytes -= kept.size
+            self._leave(kept)
             return kept.requests
 
     def forget(self) -> None:
         """See `Memory.forget`."""
         with self._lock:
             self._records.clear()
+            self._tables.clear()
             self._bytes = 0
 
     def _forget(self, now_ns: int) -> None:
@@ -81,4 +87,12 @@ class KeptRecords:
             if now_ns - oldest.since_ns <= _FORGET_NS and now_ns <= self._wanted_until_ns:
                 return
             self._records.popitem(last=False)
-            self._bytes -= oldest.size
+            self._leave(oldest)
+
+    def _leave(self, kept: _Kept) -> None:
+        self._bytes -= kept.size
+        for one in kept.requests:
+            self._tables[id(one.series)] -= 1
+            if not self._tables[id(one.series)]:
+                del self._tables[id(one.series)]
+                self._bytes -= table_bytes(one.series)

@@ -20,6 +20,7 @@ _SHORT_FROM, _ENOUGH_BELOW = 0.82, 0.79
 what gRPC has read of calls that nobody has seen yet. That was up to 15 % of a gigabyte."""
 _LOOK_NS = 20_000_000
 _TRIM_NS = 2_000_000_000
+_BESIDE_S = 0.25
 _FORGET_NS = 3_000_000_000
 """Short for so long it is not what is under way, which has been answered by then."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -70,6 +71,12 @@ class MemoryCap:
             self._looked_ns = now_ns
             self._look(now_ns)
         return self._short
+
+    async def run(self) -> None:
+        """Look also while no request comes: a writer with a backlog grows, too."""
+        while True:
+            self.short()
+            await self._clock.sleep(_BESIDE_S)
 
     def _look(self, now_ns: int) -> None:
         resident = self._resident()

@@ -21,8 +21,8 @@ from services.collector.kernels.series_table import MISSING, find_series, insert
 from services.collector.model import I32, I64, U64
 
 FIRST_LIMIT = 1 << 13
-MOST_BYTES = 96 << 20
-"""Of a generation, identities and what Python takes for each: some 180 000 series of 400 bytes."""
+MOST_BYTES = 64 << 20
+"""Of a generation, identities and what Python takes for each: some 120 000 series of 400 bytes."""
 _SERIES_BYTES = 160
 """Beside its identity: references, a dictionary's entry, the header of an object."""
 
@@ -133,6 +133,10 @@ class SeriesDirectory:
             return current, found
         with self._lock:
             return self._learn(hash_a, hash_b, read)
+
+    def bound(self, most_bytes: int) -> None:
+        """Let a generation have so many bytes from now on."""
+        self._most_bytes = most_bytes
 
     def forget(self) -> None:
         """See `Memory.forget`; requests that were decoded keep what they use."""

@@ -82,7 +82,7 @@ class Worker:
                 self._doors.otlp,
                 drain_s=float(self._config.settings.drain_s),
                 health=self._health,
-                background={"reports": self._answer},
+                background={"reports": self._answer, "memory": self._doors.memory.run},
                 beside=self._doors.beside(),
             )
         finally:

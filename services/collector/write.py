@@ -50,6 +50,8 @@ class WriteConfig:
     """Of a batch: a second of a busy region."""
     period_s: float = 1.0
     """A batch starts at most this often, also of a backlog: a table gets one part a second and day."""
+    described_series: int = 1 << 18
+    """Series and days that are remembered to be in the table `series`, at most twice as many."""
     gone_poll_s: float = 0.25
     settle_s: float = 1.0
     """An insert that was never seen running may still be on its way in; look again after this."""
@@ -146,7 +148,12 @@ class Writer:
             return session
         past = await read_past(self._log, written_seq=position.written_seq, log_time_ns=position.log_time_ns)
         builder = BatchBuilder(
-            past.window, self._new_ids(), SeriesCache(), self._keep_days, self._kept.take, self._to_the_ns
+            past.window,
+            self._new_ids(),
+            SeriesCache(self._config.described_series),
+            self._keep_days,
+            self._kept.take,
+            self._to_the_ns,
         )
         session = _Session(positions, position, builder, past.log_time_ns)
         self._remembered = (place, session)

@@ -1,11 +1,10 @@
 """What the two doors of a process share."""
 
-from dataclasses import replace
-
 from services.collector.config import CollectorConfig
 from services.collector.doors import _admission
 from services.collector.identity import SeriesKey
 from services.collector.memories import Memories
+from services.collector.memory_cap import MemoryCap
 from services.collector.series_ids import SeriesIds
 from services.common.clock import ManualClock
 from services.common.settings import Settings
@@ -15,8 +14,8 @@ from services.common.telemetry import Counters
 def test_requests_are_refused_by_the_resident_memory_of_the_process() -> None:
     config = CollectorConfig.from_settings(Settings())
 
-    roomy = _admission(config, Counters(), ManualClock(), Memories())
-    crowded = _admission(replace(config, memory_bytes=1 << 20), Counters(), ManualClock(), Memories())
+    roomy = _admission(config, Counters(), ManualClock(), MemoryCap(config.memory_bytes, ManualClock()))
+    crowded = _admission(config, Counters(), ManualClock(), MemoryCap(1 << 20, ManualClock()))
 
     assert not roomy.full
     assert crowded.full
@@ -27,11 +26,10 @@ def test_a_process_that_stays_crowded_forgets_what_it_remembers() -> None:
     ids, memories, clock = SeriesIds(), Memories(), ManualClock()
     memories.add(ids)
     ids.remember([("acme", b"identity", SeriesKey(1, 2, 3, 4))])
-    config = replace(CollectorConfig.from_settings(Settings()), memory_bytes=1 << 20)
-    crowded = _admission(config, Counters(), clock, memories)
+    crowded = MemoryCap(1 << 20, clock, forget=memories.forget)
 
     for _ in range(10):
-        assert crowded.full
+        assert crowded.short()
         clock.advance(1)
 
     assert not ids._current.used

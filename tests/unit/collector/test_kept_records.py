@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from services.collector.columns import Decoded, held_bytes
+from services.collector.columns import Decoded, held_bytes, table_bytes
 from services.collector.decode import decode
 from services.collector.dedupe import DedupeWindow
 from services.collector.kept_records import KeptRecords
@@ -19,6 +19,7 @@ from services.common.clock import ManualClock
 from services.common.log_port import Entry
 from services.common.native import Block
 from tests.otlp_requests import RequestMaker
+from tests.unit.collector.test_fat_series import fat
 
 NOW_NS = 1_700_000_000_000_000_000
 
@@ -95,7 +96,8 @@ def test_a_record_with_one_other_byte_is_another_record() -> None:
 def test_what_does_not_fit_is_not_kept_and_the_oldest_stays() -> None:
     made = records(10)
     whole = [[decode(raw) for raw in raws] for _, raws in made]
-    first = len(made[0][0]) + sum(map(held_bytes, whole[0]))
+    tables = {id(one.series): table_bytes(one.series) for one in whole[0]}
+    first = len(made[0][0]) + sum(map(held_bytes, whole[0])) + sum(tables.values())
     kept, _ = kept_records(max_bytes=first + 1)
     for (data, _), decoded in zip(made, whole, strict=True):
         kept.keep(data, decoded)
@@ -103,6 +105,31 @@ def test_what_does_not_fit_is_not_kept_and_the_oldest_stays() -> None:
 
     assert kept.take(made[0][0]) is not None
     assert all(kept.take(data) is None for data, _ in made[1:])
+
+
+def test_tables_of_series_count_once_and_until_the_last_request_that_has_them_is_gone() -> None:
+    (data, raws), *_ = records(1)
+    decoded = [decode(raw) for raw in raws]
+    own = sum(map(held_bytes, decoded))
+    tables = sum({id(one.series): table_bytes(one.series) for one in decoded}.values())
+    kept, _ = kept_records()
+
+    kept.keep(data, decoded)
+    kept.keep(data + b"2", decoded)
+    assert kept.held_bytes == 2 * own + tables + 2 * len(data) + 1
+    kept.take(data)
+    assert kept.held_bytes == own + tables + len(data) + 1
+    kept.take(data + b"2")
+    assert kept.held_bytes == 0
+
+
+def test_new_series_fill_it_by_their_identities() -> None:
+    kept, _ = kept_records(max_bytes=32 << 20)
+    for number in range(40):
+        kept.keep(b"%d" % number, [decode(fat(500, 4000, f"k{number}").SerializeToString())])
+
+    assert kept.held_bytes <= 32 << 20
+    assert len(kept._records) == 15, "each has 2 MB of identities and 50 kB of points"
 
 
 def test_nothing_is_kept_while_no_writer_reads() -> None:
