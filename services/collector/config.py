@@ -13,7 +13,7 @@ from services.common.streams import OTLP, STREAMS, StreamsConfig
 
 _POINT_SHARE = 1024
 """Bytes of the memory cap for each point of a batch, which itself takes some 250 of them."""
-_SERIES_SHARE = 4096
+_SERIES_SHARE = 2048
 """Bytes of the cap for each series that is remembered, in each of the places that do."""
 _DIRECTORY_SHARE, _KEPT_SHARE = 16, 8
 """Parts of the cap for a generation of identities, and for requests that wait for the writer decoded."""

@@ -128,13 +128,14 @@ class SharedTexts:
     """The attributes of resources and scopes as text, read once for all of their series."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, dict[str, str]] = {}
+        self._known: dict[tuple[type, bytes], dict[str, str]] = {}
 
     def of(self, owner: Resource | InstrumentationScope) -> dict[str, str]:
         """The attributes of one; not to be changed."""
-        wire = owner.SerializeToString()
-        if (texts := self._known.get(wire)) is None:
-            texts = self._known[wire] = attribute_texts(owner.attributes)
+        # The bytes of a scope may be those of a resource that says something else.
+        what = (type(owner), owner.SerializeToString())
+        if (texts := self._known.get(what)) is None:
+            texts = self._known[what] = attribute_texts(owner.attributes)
         return texts
 
 

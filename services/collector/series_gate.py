@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from services.collector.columns import Decoded
+from services.collector.columns import Decoded, SeriesTable, table_bytes
 from services.collector.identity import series_key
 from services.collector.model import I64, U64, Rejection
 from services.collector.quota import Quota
@@ -23,7 +23,8 @@ from services.common.telemetry import Counters
 
 _MOST_IDS, _MOST_BYTES = 1 << 17, 64 << 20
 """Of all tenants; the bytes of an identity, which decoding remembers as well, are most of each."""
-_MOST_TABLES = 1 << 10
+_MOST_TABLE_BYTES = 64 << 20
+"""Of the tables of all tenants, should nobody else hold their identities any more."""
 _THREAD_FROM = 64
 """More new series than this are read beside the event loop; each costs about 20 microseconds."""
 
@@ -60,7 +61,7 @@ class SeriesGate:
         self._counters = counters
         self._lanes: dict[str, _Lane] = {}
         self._most_ids = remember
-        self._remembered = self._bytes = 0
+        self._remembered = self._bytes = self._table_bytes = 0
 
     async def judge(self, tenant: str, decoded: Decoded, verdict: Verdict) -> Verdict:
         """The verdict with the points of series beyond the limit refused too.
@@ -82,13 +83,13 @@ class SeriesGate:
             return verdict
         if not refused.any():
             if len(wanted) == len(identity):
-                _remember(lane, identity)
+                self._remember(lane, decoded.series)
             return verdict
         return _refusing(decoded, verdict, wanted[refused])
 
     def forget(self) -> None:
         """See `Memory.forget`; requests that are being judged keep the lane that they have."""
-        self._lanes, self._remembered, self._bytes = {}, 0, 0
+        self._lanes, self._remembered, self._bytes, self._table_bytes = {}, 0, 0, 0
 
     def _lane(self, tenant: str) -> _Lane:
         hour = hour_of(self._clock.now_ns())
@@ -117,6 +118,14 @@ class SeriesGate:
         ]
         return np.array(whole, np.uint64)
 
+    def _remember(self, lane: _Lane, table: SeriesTable) -> None:
+        self._table_bytes += (size := table_bytes(table))
+        if self._table_bytes > _MOST_TABLE_BYTES:
+            for each in list(self._lanes.values()):
+                each.tables = {}
+            self._table_bytes = size
+        lane.tables[id(table.identity)] = table.identity
+
     def _keep(self, lane: _Lane, computed: dict[bytes, int]) -> None:
         size = sum(map(len, computed))
         self._remembered += len(computed)
@@ -137,12 +146,6 @@ def _accepted_series(decoded: Decoded, verdict: Verdict) -> I64:
 
 def _computed(tenant: str, identities: Sequence[bytes]) -> dict[bytes, int]:
     return {identity: series_key(tenant, identity).series_id for identity in identities}
-
-
-def _remember(lane: _Lane, identity: Identities) -> None:
-    if len(lane.tables) >= _MOST_TABLES:
-        lane.tables.clear()
-    lane.tables[id(identity)] = identity
 
 
 def _refusing(decoded: Decoded, verdict: Verdict, places: I64) -> Verdict:

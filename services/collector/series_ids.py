@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from services.collector.columns import SeriesTable, table_bytes
 from services.collector.decided_keys import DecidedKeys, identity_hashes
 from services.collector.identity import SeriesKey, series_key
 from services.collector.model import I64, U32, U64
@@ -30,7 +31,7 @@ from services.collector.ports import IdPlace
 
 _SALTED = struct.Struct("<QQI")
 _ASKED_SALTS = 2
-_MOST_TABLE_ROWS = 1 << 17
+_MOST_TABLE_BYTES = 64 << 20
 """Of tables that are remembered as such, with the identities of all of their series."""
 
 
@@ -100,7 +101,7 @@ class SeriesIds:
         self._lock = threading.Lock()
         self._current, self._previous = DecidedKeys(capacity), DecidedKeys(1)
         self._tables: dict[tuple[str, int], tuple[tuple[bytes, ...], TableKeys]] = {}
-        self._table_rows = 0
+        self._table_bytes = 0
 
     def find_table(self, tenant: str, identities: tuple[bytes, ...]) -> TableKeys | None:
         """The keys of a table whose series are all decided; None when `find` has to be asked.
@@ -110,12 +111,13 @@ class SeriesIds:
         known = self._tables.get((tenant, id(identities)))
         return known[1] if known is not None and known[0] is identities else None
 
-    def keep_table(self, tenant: str, identities: tuple[bytes, ...], keys: TableKeys) -> None:
+    def keep_table(self, tenant: str, table: SeriesTable, keys: TableKeys) -> None:
         """Remember a table whose series `find` had all decided."""
-        self._table_rows += len(identities)
-        if self._table_rows > min(self._capacity, _MOST_TABLE_ROWS):
-            self._tables, self._table_rows = {}, len(identities)
-        self._tables[tenant, id(identities)] = (identities, keys)
+        size = table_bytes(table)
+        self._table_bytes += size
+        if self._table_bytes > _MOST_TABLE_BYTES:
+            self._tables, self._table_bytes = {}, size
+        self._tables[tenant, id(table.identity)] = (table.identity, keys)
 
     def find(self, tenant: str, identities: Sequence[bytes]) -> tuple[list[SeriesKey], list[int]]:
         """The keys of a request's series, and the places of those that are not decided: these have
@@ -150,7 +152,7 @@ class SeriesIds:
         """See `Memory.forget`; the store is asked again."""
         with self._lock:
             self._current, self._previous = DecidedKeys(self._capacity), DecidedKeys(1)
-            self._tables, self._table_rows = {}, 0
+            self._tables, self._table_bytes = {}, 0
 
     def _add(self, hashes: U64, keys: Sequence[SeriesKey]) -> None:
         with self._lock:

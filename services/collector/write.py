@@ -12,7 +12,7 @@ the log, the positions and the store are ports.
 import asyncio
 import datetime
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -37,8 +37,8 @@ from services.common.telemetry import Counters
 
 _log = logging.getLogger(__name__)
 
-_FULL_READ = 1000
-"""A read that brings fewer entries has reached the end of the log, or its byte limit."""
+_FULL_READ, _FULL_READ_BYTES = 1000, 4 << 20
+"""A read that brings fewer entries and bytes (it may bring twice as many) has reached the end of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Writer:
             full = len(head) < len(entries)
             if left_s > 0:
                 await self._clock.sleep(left_s if full else min(left_s, self._config.period_s / 4))
-            if full or (left_s <= 0 and len(more) < _FULL_READ):
+            if full or (left_s <= 0 and _reached_the_end(more)):
                 self._started_ns = self._clock.monotonic_ns()
                 return head
 
@@ -189,7 +189,11 @@ class Writer:
         reading = await asyncio.to_thread(
             builder.read, entries, log_time_ns=session.log_time_ns, most_new_bytes=most
         )
-        last = entries[reading.entries - 1].seq if last is None else last
+        if last is None:
+            last = entries[reading.entries - 1].seq
+            if reading.entries < len(entries):
+                # New series cost so much more than points that the period has nothing to protect.
+                self._started_ns -= round(self._config.period_s * 1e9)
         # Beside the event loop: a hundred thousand new series take a second.
         while asked := await asyncio.to_thread(builder.undecided, reading, owners):
             owners.add(asked, await self._store.series_owners(asked))
@@ -270,7 +274,8 @@ class Writer:
         done = session.position.done(batch.log_time_ns, batch.counts)
         found = {"dead_letters": len(batch.poison), "series_collisions": len(batch.moved)}
         await self._save(session, done.found(**found))
-        session.builder.commit(batch)
+        # Beside the event loop: tens of thousands of new series take a tenth of a second.
+        await asyncio.to_thread(session.builder.commit, batch)
         session.log_time_ns = batch.log_time_ns
         position = session.position
         self._remembered = ((session.positions.database, position.incarnation, position.last), session)
@@ -295,6 +300,10 @@ class Writer:
             f"w-{session.positions.database[:8]}-{position.first}-{position.last}"
             f"-{block.table}-{day_text(block.day)}-{position.attempt}"
         )
+
+
+def _reached_the_end(read: Sequence[Entry]) -> bool:
+    return len(read) < _FULL_READ and sum(len(entry.data) for entry in read) < _FULL_READ_BYTES
 
 
 def day_text(day: int) -> str:

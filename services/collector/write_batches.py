@@ -34,7 +34,7 @@ from services.collector.retention import (
 from services.collector.series_ids import Decisions, NewSeries, Owners, SeriesIds, TableKeys, choose
 from services.collector.write_columns import Rows
 from services.collector.write_probe import blames_bytes
-from services.collector.write_read import LogReader, Reading, TakeDecoded, nothing_kept
+from services.collector.write_read import LogReader, Reading, ReadRequest, TakeDecoded, nothing_kept
 from services.collector.write_series import SeriesCache, SeriesDay, fresh_series, series_blocks
 from services.common.log_port import Entry
 
@@ -162,13 +162,16 @@ class BatchBuilder:
     ) -> list[tuple[str, bytes, SeriesKey]]:
         """Rows of every request; those that give none are poison, and noted as such."""
         learnt: list[tuple[str, bytes, SeriesKey]] = []
+        tables: dict[int, TableKeys] = {}
+        told: set[int] = set()
         for one in reading.requests:
             tenant, series = subject_tenant(one.entry), one.decoded.series
             tally, accepted = reading.tally(tenant), int(np.count_nonzero(one.keep))
-            for place in one.new:
-                one.keys[place] = decided.keys[NewSeries(tenant, series.metric[place], one.keys[place])]
+            table = one.settled or tables.get(id(one.keys))
+            if table is None:
+                table = tables[id(one.keys)] = _decided_table(tenant, one, decided)
             try:
-                rows.add(tenant, one.decoded, one.keep, one.settled or TableKeys(one.keys, series.metric))
+                rows.add(tenant, one.decoded, one.keep, table)
             # As in `write_read.py`: a defect of ours that some bytes meet must not stop the others.
             except Exception as err:
                 if not blames_bytes(err, decode):
@@ -180,5 +183,14 @@ class BatchBuilder:
                 )
                 continue
             tally.written += accepted
-            learnt += [(tenant, series.identity[place], one.keys[place]) for place in one.new]
+            if id(one.new) not in told:
+                told.add(id(one.new))
+                learnt += [(tenant, series.identity[place], table.keys[place]) for place in one.new]
         return learnt
+
+
+def _decided_table(tenant: str, one: ReadRequest, decided: Decisions) -> TableKeys:
+    metrics, keys = one.decoded.series.metric, list(one.keys)
+    for place in one.new:
+        keys[place] = decided.keys[NewSeries(tenant, metrics[place], keys[place])]
+    return TableKeys(keys, metrics)

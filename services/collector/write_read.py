@@ -7,10 +7,11 @@ A function of the entries, of the log before them and of this release. What foll
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 
-from services.collector.columns import Decoded
+from services.collector.columns import Decoded, SeriesTable
 from services.collector.decode import decode
 from services.collector.dedupe import DedupeLook, Sighting
 from services.collector.errors import CorruptRecord
@@ -38,7 +39,10 @@ def nothing_kept(_record: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """One request to write. `keys` are those of its series; the ones at `new` are not decided."""
+    """One request to write. `keys` are those of its series; the ones at `new` are not decided.
+
+    Requests of a tenant with one table of series share both lists, which are never changed.
+    """
 
     entry: Entry
     place: int
@@ -64,7 +68,6 @@ class Reading:
     log_time_ns: int
     entries: int = 0
     """How many of the entries were read."""
-    new_identity_bytes: int = 0
     requests: list[ReadRequest] = field(default_factory=list)
     poison: list[Poison] = field(default_factory=list)
     counts: dict[str, PointCounts] = field(default_factory=dict)
@@ -76,10 +79,22 @@ class Reading:
 
     def new_series(self) -> Iterator[NewSeries]:
         """Series whose ids are not decided, in the order of the log."""
+        seen: set[int] = set()
         for one in self.requests:
+            if id(one.new) in seen:
+                continue
+            seen.add(id(one.new))
             tenant = subject_tenant(one.entry)
             for place in one.new:
                 yield NewSeries(tenant, one.decoded.series.metric[place], one.keys[place])
+
+
+class _Found(NamedTuple):
+    """`identity` is kept so that its `id` stays its own."""
+
+    identity: tuple[bytes, ...]
+    keys: list[SeriesKey]
+    new: list[int]
 
 
 class LogReader:
@@ -96,14 +111,15 @@ class LogReader:
         self._ids = ids
         self._decode = decode
         self._take = take
-        self._counted: set[int] = set()
+        self._new_bytes = 0
+        self._found: dict[tuple[str, int], _Found] = {}
 
     def read(self, entries: Sequence[Entry], *, log_time_ns: int, most_new_bytes: float = inf) -> Reading:
         """What the entries hold, or the first of them with new series of so many bytes; `log_time_ns` is log
         time before them."""
         reading = Reading(log_time_ns)
         for entry in entries:
-            if reading.new_identity_bytes >= most_new_bytes:
+            if self._new_bytes >= most_new_bytes:
                 break
             reading.entries += 1
             reading.log_time_ns = max(reading.log_time_ns, entry.time_ns)
@@ -152,14 +168,11 @@ class LogReader:
             if not blames_bytes(err, self._decode):
                 raise
             reading.tally(subject_tenant(entry)).dead_lettered += accepted
-            reading.poison.append(poison_of(entry, err, request=place, points=accepted, data=logged.raw))
+            # Of a record that was kept only the heads were read.
+            data = logged.raw or decode_record(entry.data).requests[place].raw
+            reading.poison.append(poison_of(entry, err, request=place, points=accepted, data=data))
             return
         reading.requests.append(read)
-        identity = read.decoded.series.identity
-        if read.new and id(identity) not in self._counted:
-            # Requests with the same series share them; the reading keeps them, so the id stays theirs.
-            self._counted.add(id(identity))
-            reading.new_identity_bytes += sum(len(identity[series]) for series in read.new)
 
     def _read(self, entry: Entry, place: int, logged: LoggedRequest, decoded: Decoded) -> ReadRequest:
         points = decoded.point_count
@@ -171,13 +184,22 @@ class LogReader:
         tenant, series = subject_tenant(entry), decoded.series
         if (settled := self._ids.find_table(tenant, series.identity)) is not None:
             return ReadRequest(entry, place, logged, decoded, keep, [], [], settled)
-        keys, new = self._ids.find(tenant, series.identity)
-        if not new:
-            self._ids.keep_table(tenant, series.identity, TableKeys(keys, series.metric))
+        _, keys, new = self._find(tenant, series)
         if new and logged.rejected:
             used = set(np.unique(decoded.series_index[keep]).tolist())
-            new = [series for series in new if series in used]
+            keys, new = list(keys), [series for series in new if series in used]
         return ReadRequest(entry, place, logged, decoded, keep, keys, new, None)
+
+    def _find(self, tenant: str, series: SeriesTable) -> "_Found":
+        """What is known of a table, found out once however many requests have it."""
+        place = (tenant, id(series.identity))
+        if (found := self._found.get(place)) is None:
+            keys, new = self._ids.find(tenant, series.identity)
+            if not new:
+                self._ids.keep_table(tenant, series, TableKeys(keys, series.metric))
+            self._new_bytes += sum(len(series.identity[one]) for one in new)
+            found = self._found[place] = _Found(series.identity, keys, new)
+        return found
 
 
 def _mismatch(reason: str, text: str) -> ThreeninesError:

@@ -4,6 +4,7 @@ A series is described again after a restart of the writer, or when its memory of
 the table folds equal keys, so repeating does no harm and recovery does not count these rows.
 """
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -75,6 +76,7 @@ class SeriesCache:
     def __init__(self, capacity: int = 500_000) -> None:
         self._capacity = capacity
         self._tenants: dict[str, int] = {}
+        self._lock = threading.Lock()
         self._current, self._previous = _Known(capacity), _Known(1)
 
     def unknown(self, seen: SeenSeries) -> Bools:
@@ -108,11 +110,13 @@ class SeriesCache:
         return series, tenant << np.uint64(48) | metric.astype(np.uint64) << np.uint64(16) | np.uint64(day)
 
     def _add(self, hash_a: U64, hash_b: U64) -> None:
-        for first in range(0, len(hash_a), self._capacity):
-            a, b = hash_a[first : first + self._capacity], hash_b[first : first + self._capacity]
-            if self._current.used + len(a) > self._capacity:
-                self._previous, self._current = self._current, _Known(self._capacity)
-            self._current.add(a, b)
+        # A writer that was cancelled may still build in its thread while the next one begins.
+        with self._lock:
+            for first in range(0, len(hash_a), self._capacity):
+                a, b = hash_a[first : first + self._capacity], hash_b[first : first + self._capacity]
+                if self._current.used + len(a) > self._capacity:
+                    self._previous, self._current = self._current, _Known(self._capacity)
+                self._current.add(a, b)
 
     def _number(self, tenant: str) -> int:
         number = self._tenants.setdefault(tenant, len(self._tenants))

@@ -4,10 +4,12 @@ import random
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ResourceMetrics
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from services.collector.decode import decode
-from services.collector.identity import describe, metric_id, series_key
+from services.collector.identity import SharedTexts, describe, metric_id, series_key
 from services.collector.model import MetricType, Temporality
 from tests.otlp_requests import RequestMaker, any_value, attribute
 
@@ -151,3 +153,15 @@ def test_describes_an_identity() -> None:
     assert (told.resource_schema_url, told.resource_dropped) == ("https://resource", 3)
     assert (told.scope_name, told.scope_version, told.scope_dropped) == ("meter", "1.0", 2)
     assert (told.scope_attributes, told.scope_schema_url) == ({"s": "true"}, "https://scope")
+
+
+def test_a_scope_with_the_bytes_of_a_resource_does_not_lend_it_its_attributes() -> None:
+    resource = Resource()
+    resource.attributes.add(key="service.name").value.string_value = "checkout"
+    scope = InstrumentationScope(name=resource.SerializeToString()[2:].decode())
+    assert scope.SerializeToString() == resource.SerializeToString()
+    shared = SharedTexts()
+
+    assert shared.of(scope) == {}
+    assert shared.of(resource) == {"service.name": "checkout"}
+    assert shared.of(resource) is shared.of(resource)

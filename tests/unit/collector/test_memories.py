@@ -73,15 +73,18 @@ def test_ids_are_asked_for_again() -> None:
 async def test_a_gate_counts_no_series_twice_for_having_forgotten_it() -> None:
     clock, memories = ManualClock(), Memories()
     census = LocalSeriesCensus(clock)
-    gate = SeriesGate(census, lambda _tenant: Quota(0, 50), clock, Counters())
+    census.load({})
+    gate = SeriesGate(census, lambda _tenant: Quota(active_series=50), clock, Counters())
     memories.add(gate)
-    decoded = Decoder(fresh_secrets()).decode(RAW)
+    decoder = Decoder(fresh_secrets())
     verdict = Verdict(np.zeros(50, np.bool_), {})
-    assert (await gate.judge("acme", decoded, verdict)).rejected_count == 0
+    assert (await gate.judge("acme", decoder.decode(RAW), verdict)).rejected_count == 0
 
     memories.forget()
 
-    assert (await gate.judge("acme", decoded, verdict)).rejected_count == 0
+    assert (await gate.judge("acme", decoder.decode(RAW), verdict)).rejected_count == 0
+    others = decoder.decode(fat(50, 100, "another").SerializeToString())
+    assert (await gate.judge("acme", others, verdict)).rejected_count == 50, "the limit is reached"
 
 
 def test_a_record_that_was_forgotten_is_decoded_again() -> None:

@@ -1,16 +1,18 @@
 """Many new series at once: the memory that they take is bounded in a record and in a batch."""
 
 import asyncio
-import contextlib
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from services.collector.coalesce import CoalesceConfig, Coalescer
 from services.collector.decode import Decoder, fresh_secrets
+from services.collector.identity import SeriesKey
 from services.collector.memory import InsertFault
 from services.collector.model import LoggedRequest
 from services.collector.record import decode_record, request_id
+from services.collector.series_ids import SeriesIds
 from services.collector.write import Writer
 from services.common.clock import ManualClock
 from services.common.errors import Unavailable
@@ -38,7 +40,7 @@ async def rows_of_batches(bench: WriterBench, writer: Writer) -> list[int]:
     task = asyncio.create_task(writer.write_for_ever())
     try:
         async with asyncio.timeout(60):
-            while not task.done() and await _written(bench) < last:  # noqa: ASYNC110 - it has no event
+            while not task.done() and _remembered(writer) < last:  # noqa: ASYNC110 - it has no event
                 await asyncio.sleep(0.01)
         if task.done():
             await task
@@ -48,10 +50,9 @@ async def rows_of_batches(bench: WriterBench, writer: Writer) -> list[int]:
     return [block.rows for block in bench.store.blocks if block.table == "points"]
 
 
-async def _written(bench: WriterBench) -> int:
-    with contextlib.suppress(AssertionError):
-        return (await bench.position()).written_seq
-    return 0
+def _remembered(writer: Writer) -> int:
+    """Up to where it has written and remembers the series."""
+    return 0 if writer._remembered is None else writer._remembered[0][2]
 
 
 async def received(bench: WriterBench, names: str, *, later_ns: int = 0) -> None:
@@ -94,6 +95,29 @@ async def test_the_same_new_series_again_and_again_fill_it_once() -> None:
     await received(bench, "bc")
 
     assert await rows_of_batches(bench, bench.writer()) == [5 * SERIES, SERIES]
+
+
+async def test_the_same_series_of_two_tenants_are_new_twice() -> None:
+    bench = Bench()
+    for tenant in ("acme", "beta", "gamma"):
+        await bench.receiver.export(tenant, raw("a", bench.start_ns + 10**6 * len(tenant)))
+
+    assert await rows_of_batches(bench, bench.writer()) == [2 * SERIES, SERIES]
+
+
+async def test_new_series_are_looked_up_once_however_many_requests_of_a_batch_have_them() -> None:
+    bench, looked = Bench(), []
+
+    class Watched(SeriesIds):
+        def find(self, tenant: str, identities: Sequence[bytes]) -> tuple[list[SeriesKey], list[int]]:
+            looked.append(len(identities))
+            return super().find(tenant, identities)
+
+    for second in range(5):
+        await received(bench, "a", later_ns=second * 10**9)
+
+    assert await rows_of_batches(bench, bench.writer(new_ids=Watched)) == [5 * SERIES]
+    assert looked == [SERIES]
 
 
 async def test_known_series_fill_no_batch() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from services.collector.columns import Decoded
 from services.collector.decode import decode
 from services.collector.dedupe import DedupeWindow
 from services.collector.errors import CorruptRecord
+from services.collector.identity import SeriesKey
 from services.collector.memory import InsertFault
 from services.collector.model import LoggedRequest, Poison
 from services.collector.poison import (
@@ -216,6 +218,23 @@ def test_a_defect_that_some_bytes_meet_is_poison(error: Exception) -> None:
     assert [one.reason for one in reading.poison] == ["BUILD_FAILED"]
     assert [one.raw for one in reading.requests] == _OTHERS
     assert reading.counts["acme"].dead_lettered == _POINTS
+
+
+def test_a_dead_letter_of_a_record_that_was_kept_decoded_has_its_bytes() -> None:
+    class Defective(SeriesIds):
+        def find(self, tenant: str, identities: Sequence[bytes]) -> tuple[list[SeriesKey], list[int]]:
+            if identities is bad.series.identity:
+                raise ValueError("a defect")
+            return super().find(tenant, identities)
+
+    entries = entries_of(*_RAWS)
+    kept = {entry.data: (decode(raw),) for entry, raw in zip(entries, _RAWS, strict=True)}
+    (bad,) = kept[entries[1].data]
+
+    reading = LogReader(DedupeWindow().look(), Defective(), take=kept.get).read(entries, log_time_ns=0)
+
+    assert [one.data for one in reading.poison] == [_RAWS[1]]
+    assert [one.raw for one in reading.requests] == _OTHERS
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError(), RuntimeError("no kernel")])
