@@ -30,6 +30,7 @@ from services.embedded.clickhouse_config import (
     write_config,
 )
 from services.embedded.clickhouse_engine import Engine
+from services.embedded.clickhouse_merges import start_merging_last
 from services.embedded.clickhouse_run import QueryRunner
 from services.embedded.clickhouse_sessions import Handles, RunningQueries
 
@@ -82,6 +83,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _serve(options: Options, listener: socket.socket) -> None:
     engine = Engine(options.data_dir / "engine", write_config(options), max_threads=options.max_threads)
+    start_merging_last()
     handles = Handles(engine, time.monotonic)
     queries = RunningQueries(limit=_MAX_QUERIES)
     app = ClickHouseApp(engine, QueryRunner(engine, handles), queries, login=(options.user, options.password))

@@ -103,11 +103,7 @@ def lock_data_dir(data_dir: Path) -> TextIO:
 
 
 def write_config(options: Options) -> Path:
-    """Write the engine's configuration file into the data directory and return its path.
-
-    Merges come last on the cores that they share with whoever waits for an answer: at nice 0 they made the
-    collector beside them answer up to 0.5 s late (tests/bench/bench_overload.py).
-    """
+    """Write the engine's configuration file into the data directory and return its path."""
     options.backups_dir.mkdir(parents=True, exist_ok=True)
     backups = escape(str(options.backups_dir))
     text = f"""<clickhouse>
@@ -120,7 +116,6 @@ def write_config(options: Options) -> Path:
     <disks><backups><type>local</type><path>{backups}/</path></backups></disks>
   </storage_configuration>
   <background_pool_size>2</background_pool_size>
-  <os_threads_nice_value_merge_mutate>19</os_threads_nice_value_merge_mutate>
   <mark_cache_size>268435456</mark_cache_size>
 </clickhouse>
 """
