@@ -66,13 +66,8 @@ class Doors:
         telemetry: Telemetry | None = None,
     ) -> None:
         """`memories` are forgotten when memory stays short; what the doors remember is added."""
-        directory = remembered_series()
-        directory.bound(config.directory_bytes)
-        for memory in (directory, series, *(() if kept is None else (kept,))):
-            memories.add(memory)
-        self._config = config
-        self._authenticator = authenticator
-        self._tallies = tallies
+        self._config, self._authenticator, self._tallies = config, authenticator, tallies
+        _add_memories(memories, config, series, kept)
         self.memory = MemoryCap(config.memory_bytes, clock, forget=memories.forget)
         self._admission = _admission(config, counters, clock, self.memory)
         self._receiver = Receiver(
@@ -142,6 +137,15 @@ class Doors:
         )
         routes = HttpRoutes({REMOTE_WRITE_PATH: write}, otlp)
         return HttpServer(routes, config.otlp_http, HttpLimits(), drain_s=float(config.settings.drain_s))
+
+
+def _add_memories(
+    memories: Memories, config: CollectorConfig, series: SeriesGate, kept: KeptRecords | None
+) -> None:
+    directory = remembered_series()
+    directory.bound(config.directory_bytes)
+    for memory in (directory, series, *(() if kept is None else (kept,))):
+        memories.add(memory)
 
 
 def _admission(config: CollectorConfig, counters: Counters, clock: Clock, memory: MemoryCap) -> Admission:
