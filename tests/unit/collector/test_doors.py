@@ -14,7 +14,7 @@ from services.common.telemetry import Counters
 def test_requests_are_refused_by_the_resident_memory_of_the_process() -> None:
     config = CollectorConfig.from_settings(Settings())
 
-    roomy = _admission(config, Counters(), ManualClock(), MemoryCap(config.memory_bytes, ManualClock()))
+    roomy = _admission(config, Counters(), ManualClock(), MemoryCap(1 << 40, ManualClock()))
     crowded = _admission(config, Counters(), ManualClock(), MemoryCap(1 << 20, ManualClock()))
 
     assert not roomy.full
