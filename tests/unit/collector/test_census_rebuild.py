@@ -86,3 +86,20 @@ async def test_it_asks_for_a_day_and_tries_again_while_the_store_is_away() -> No
     first_day, since_s = history.asked[0]
     assert 86_400 <= bench.clock.now_ns() // 10**9 - since_s <= 86_400 + 60
     assert first_day == since_s // 86_400
+
+
+async def test_poison_in_the_log_is_left_out_and_does_not_end_the_process() -> None:
+    bench = Bench(History({}))
+    raw = RequestMaker(1, now_ns=bench.clock.now_ns()).request(20).SerializeToString()
+    points = examine("acme", raw, now_ns=bench.clock.now_ns(), limits=AcceptLimits()).points
+    poison = [
+        LoggedRequest(bytes(16), raw, points + 1),
+        LoggedRequest(bytes(16), b"\xff", 1),
+    ]
+    await bench.log.append(OTLP, "otlp.0.acme", encode_requests("acme", poison), msg_id="p", timeout_s=1.0)
+    await bench.log.append(OTLP, "otlp.0.acme", b"junk", msg_id="j", timeout_s=1.0)
+    series = await bench.append("acme", 2)
+
+    await bench.rebuild.load()
+
+    assert await bench.census.active("acme") == series
