@@ -12,6 +12,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from services.collector.quota_ports import Ask, Grant
+from services.common.cancellation import heard_cancellation
 from services.common.errors import Unavailable
 
 _TIMEOUT_S = 0.25
@@ -33,7 +34,8 @@ class RedisTokenBuckets:
             value for ask in asks for value in (ask.bucket, ask.rate, ask.capacity, ask.need, ask.wish)
         ]
         try:
-            answer = await self._take(keys=[f"threenines:quota:{{{key}}}"], args=arguments)
+            with heard_cancellation():
+                answer = await self._take(keys=[f"threenines:quota:{{{key}}}"], args=arguments)
         except (RedisError, OSError, TimeoutError) as err:
             raise Unavailable(f"the buckets do not answer: {err}", reason="QUOTA_STORE_UNAVAILABLE") from err
         allowed, *rest = (int(value) for value in answer)

@@ -109,7 +109,8 @@ class Child:
         if self.state in (ChildState.FAILED, ChildState.STOPPED) or self.pid is None:
             return self.state
         try:
-            serving = await asyncio.wait_for(self.spec.probe(), timeout=2.0)
+            async with asyncio.timeout(2.0):
+                serving = await self.spec.probe()
         except Exception:  # a probe of a process that is starting may fail in any way: it is not serving
             serving = False
         if serving:
@@ -126,7 +127,8 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
             try:
-                await asyncio.wait_for(_exit_code(process), timeout=self.spec.drain_s)
+                async with asyncio.timeout(self.spec.drain_s):
+                    await _exit_code(process)
             except TimeoutError:
                 self.tell(f"{self.spec.name} did not drain in {self.spec.drain_s:g} s; killed")
                 with contextlib.suppress(ProcessLookupError):

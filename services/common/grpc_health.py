@@ -102,7 +102,8 @@ class HealthRegistry:
 
     async def _ask(self, probe: _Probe) -> str | None:
         try:
-            answer = await asyncio.wait_for(probe.check(), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                answer = await probe.check()
         except TimeoutError:
             return f"no answer within {self._timeout_s:g} s"
         except Exception as err:  # a probe fails in as many ways as its driver knows

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from nats.aio.client import Client
 
+from services.common.cancellation import heard_cancellation
 from services.common.clock import Clock
 from services.common.errors import Unavailable
 from services.common.kv import NatsKeyValue
@@ -100,7 +101,9 @@ async def connect_nats(url: str, *, clock: Clock, timeout_s: float | None = None
     client = Client()
     try:
         # The library itself retries the first connection for ever with these options.
-        await asyncio.wait_for(_connect(client, servers, faults), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            with heard_cancellation():
+                await _connect(client, servers, faults)
     except TimeoutError as err:
         await client.close()
         raise Unavailable(

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import nats.errors
 from nats.aio.msg import Msg
 
+from services.common.cancellation import heard_cancellation
 from services.common.clock import Clock
 from services.common.hints import Hint, wait_for_hint
 from services.common.log_port import MSG_ID_HEADER, Ack, Entry, StreamState
@@ -107,7 +108,8 @@ class NatsHints:
             hint.notify()
 
         try:
-            await self._api.client.subscribe(f"changed.{stream}.>", cb=announced)
+            with heard_cancellation():
+                await self._api.client.subscribe(f"changed.{stream}.>", cb=announced)
         except nats.errors.Error:
             del self._hints[stream]  # without it the reader looks every 200 ms
         return hint

@@ -18,6 +18,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from services.common.cancellation import heard_cancellation
 from services.common.clock import Clock
 from services.common.errors import (
     Aborted,
@@ -78,7 +79,8 @@ class NatsApi:
 
         self._check_size(data)
         try:
-            await asyncio.wait_for(self._permits.acquire(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._permits.acquire()
         except TimeoutError:
             raise _unavailable(stream, timeout_s) from None
         try:
@@ -147,7 +149,8 @@ class NatsApi:
         pause_s = _FIRST_PAUSE_S
         left_s = timeout_s
         while not self.client.is_closed:
-            answer = await attempt(min(max(left_s, 0.05), _ATTEMPT_S))
+            with heard_cancellation():
+                answer = await attempt(min(max(left_s, 0.05), _ATTEMPT_S))
             if answer is not None:
                 return answer
             left_s = (deadline_ns - self.clock.monotonic_ns()) / 1e9

@@ -14,6 +14,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from services.common.cancellation import heard_cancellation
 from services.common.errors import Unavailable
 
 _log = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ class NatsRequestReply:
         if not self._client.is_connected:
             raise no_answer(subject)
         try:
-            return (await self._client.request(subject, data, timeout=timeout_s)).data
+            with heard_cancellation():
+                return (await self._client.request(subject, data, timeout=timeout_s)).data
         except (nats.errors.Error, OSError) as err:
             raise no_answer(subject) from err
 
@@ -67,11 +69,12 @@ class NatsRequestReply:
             except Exception:
                 _log.exception("a question on %s could not be answered", subject)
 
-        await self._client.subscribe(subject, cb=reply)
-        # Else another connection might ask before the server knows of us. While it is away, the client
-        # remembers to subscribe when it is back.
-        with contextlib.suppress(nats.errors.Error):
-            await self._client.flush()
+        with heard_cancellation():
+            await self._client.subscribe(subject, cb=reply)
+            # Else another connection might ask before the server knows of us. While it is away, the client
+            # remembers to subscribe when it is back.
+            with contextlib.suppress(nats.errors.Error):
+                await self._client.flush()
 
 
 def no_answer(subject: str) -> Unavailable:

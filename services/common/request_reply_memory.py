@@ -28,7 +28,8 @@ class MemoryRequestReply:
         if self._down or handler is None:
             raise no_answer(subject)
         try:
-            return await asyncio.wait_for(handler(data), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await handler(data)
         # Whatever it was, the one that asks only learns that there is no answer.
         except Exception as err:
             raise no_answer(subject) from err

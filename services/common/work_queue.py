@@ -11,6 +11,7 @@ import nats.js.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
+from services.common.cancellation import heard_cancellation
 from services.common.errors import Unavailable
 from services.common.log_port import MSG_ID_HEADER, Ack
 from services.common.nats_api import NatsApi, raise_api_error
@@ -40,8 +41,9 @@ class NatsWorkQueue:
         }
         body = {"stream_name": stream, "config": config}
         raise_api_error(await api.request(f"CONSUMER.DURABLE.CREATE.{stream}.{consumer}", body), stream)
-        bound = api.client.jetstream().pull_subscribe_bind(consumer, stream=stream)
-        return cls(api, stream, await bound)
+        with heard_cancellation():
+            bound = await api.client.jetstream().pull_subscribe_bind(consumer, stream=stream)
+        return cls(api, stream, bound)
 
     async def publish(self, subject: str, data: bytes, *, msg_id: str, timeout_s: float = 5.0) -> Ack:
         """See `WorkQueue.publish`."""
@@ -51,7 +53,8 @@ class NatsWorkQueue:
     async def fetch(self, n: int, *, wait_s: float) -> Sequence["NatsJob"]:
         """See `WorkQueue.fetch`."""
         try:
-            messages = await self._subscription.fetch(n, timeout=max(wait_s, _SHORTEST_FETCH_S))
+            with heard_cancellation():
+                messages = await self._subscription.fetch(n, timeout=max(wait_s, _SHORTEST_FETCH_S))
         except TimeoutError:
             return []
         except (nats.errors.Error, OSError) as err:
@@ -85,13 +88,15 @@ class NatsJob:
     async def ack(self) -> None:
         """See `Job.ack`. Unavailable: it may be handed out again."""
         try:
-            await self._message.ack_sync(timeout=_ACK_S)
+            with heard_cancellation():
+                await self._message.ack_sync(timeout=_ACK_S)
         except (nats.errors.Error, OSError) as err:
             raise Unavailable("the log did not confirm an ack", reason="LOG_UNAVAILABLE") from err
 
     async def retry(self, delay_s: float) -> None:
         """See `Job.retry`. Lost with the connection it comes again after the ack wait."""
-        await self._message.nak(delay=delay_s)
+        with heard_cancellation():
+            await self._message.nak(delay=delay_s)
 
     async def drop(self, reason: str) -> None:  # noqa: ARG002 - recorded by the caller
         """See `Job.drop`. An acknowledgement: a termination would leave it in the stream."""
@@ -99,4 +104,5 @@ class NatsJob:
 
     async def in_progress(self) -> None:
         """See `Job.in_progress`."""
-        await self._message.in_progress()
+        with heard_cancellation():
+            await self._message.in_progress()

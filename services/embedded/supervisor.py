@@ -120,7 +120,8 @@ class Supervisor:
             await asyncio.gather(*(child.refresh() for child in self.children))
             self._write_state()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), timeout=_WATCH_S)
+                async with asyncio.timeout(_WATCH_S):
+                    await stop.wait()
 
     async def stop(self) -> None:
         """Drain the services, then the engines; no process is left behind.

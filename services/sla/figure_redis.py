@@ -9,6 +9,7 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from services.common.cancellation import heard_cancellation
 from services.common.errors import Unavailable
 
 _TIMEOUT_S = 0.05
@@ -27,11 +28,12 @@ class RedisFigureCache:
         """See `FigureCache.get`."""
         try:
             found: list[Any]
-            if len(keys) == 1:
-                found = [await self._client.get(_name(keys[0]))]
-            else:
-                # Not MGET: keys of one question may lie on several nodes of a cluster.
-                found = await self._pipeline(("GET", _name(key)) for key in keys)
+            with heard_cancellation():
+                if len(keys) == 1:
+                    found = [await self._client.get(_name(keys[0]))]
+                else:
+                    # Not MGET: keys of one question may lie on several nodes of a cluster.
+                    found = await self._pipeline(("GET", _name(key)) for key in keys)
         except (RedisError, OSError, TimeoutError) as err:
             raise _unavailable(err) from err
         return [one if isinstance(one, bytes) else None for one in found]
@@ -39,7 +41,10 @@ class RedisFigureCache:
     async def put(self, entries: Mapping[str, bytes]) -> None:
         """See `FigureCache.put`."""
         try:
-            await self._pipeline(("SET", _name(key), value, "EX", _KEPT_S) for key, value in entries.items())
+            with heard_cancellation():
+                await self._pipeline(
+                    ("SET", _name(key), value, "EX", _KEPT_S) for key, value in entries.items()
+                )
         except (RedisError, OSError, TimeoutError) as err:
             raise _unavailable(err) from err
 

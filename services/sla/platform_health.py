@@ -147,16 +147,13 @@ _NAMES = (*_SERVICES, "clickhouse", "log")
 async def _failure(probe: Callable[[], Awaitable[object]]) -> str:
     """Why a component does not answer; empty when it does."""
     try:
-        await asyncio.wait_for(_asked(probe), _PROBE_S)
+        async with asyncio.timeout(_PROBE_S):
+            await probe()
     except TimeoutError:
         return f"no answer within {_PROBE_S:g} s"
     except ThreeninesError as err:
         return err.message
     return ""
-
-
-async def _asked(probe: Callable[[], Awaitable[object]]) -> None:
-    await probe()
 
 
 def _silence(name: str, seen: Mapping[str, int], now_ms: int) -> str:

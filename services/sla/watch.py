@@ -164,6 +164,7 @@ async def _set_within(flag: asyncio.Event, seconds: float) -> None:
     if seconds <= 0:
         return
     try:
-        await asyncio.wait_for(flag.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await flag.wait()
     except TimeoutError:
         return
