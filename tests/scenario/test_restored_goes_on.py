@@ -43,6 +43,7 @@ async def test_a_writer_on_the_restored_database_writes_what_came_after_the_back
     needs_embedded(CLICKHOUSE_URL, why="reads a backup's files from the server's disk")
     async with collector_stack(tmp_path) as stack:
         await _send(stack, requests[:30])
+        await stack.until_written(1)
         (backup, restore), _ = await asyncio.gather(
             _back_up_and_restore(stack), _send(stack, requests[30:], pause_s=0.02)
         )
