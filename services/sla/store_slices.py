@@ -1,17 +1,16 @@
 """Puts the SLICES stream into this region's ClickHouse (`stream_storer.py`)."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Unpack
 
-from services.common.clock import Clock
 from services.common.errors import NotFound, Unavailable
-from services.common.log_port import Entry, KeyValue, Log
+from services.common.log_port import Entry
 from services.common.streams import SLICES
-from services.common.telemetry import Counters
 from services.sla.model import SliceMessage
 from services.sla.payload import message_from_json
 from services.sla.ports import SliceStore
-from services.sla.stream_storer import StreamStorer
+from services.sla.stream_storer import StorerParts, StreamStorer
 
 _logger = logging.getLogger(__name__)
 
@@ -24,26 +23,9 @@ class SliceStorer(StreamStorer):
     """
 
     def __init__(
-        self,
-        *,
-        log: Log,
-        kv: KeyValue,
-        clock: Clock,
-        store: SliceStore,
-        database_id: Callable[[], Awaitable[str]],
-        region: str,
-        counters: Counters | None = None,
-        stored: Callable[[str], None] | None = None,
+        self, *, store: SliceStore, stored: Callable[[str], None] | None = None, **parts: Unpack[StorerParts]
     ) -> None:
-        super().__init__(
-            SLICES,
-            log=log,
-            kv=kv,
-            clock=clock,
-            database_id=database_id,
-            region=region,
-            counters=counters,
-        )
+        super().__init__(SLICES, **parts)
         self._store = store
         self._stored = stored
 

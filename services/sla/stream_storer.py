@@ -8,6 +8,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NotRequired, TypedDict, Unpack
 
 from services.common.clock import Clock
 from services.common.errors import NotFound, Unavailable
@@ -20,31 +21,31 @@ _READ_WAIT_S = 1.0
 _RETRY_S = 1.0
 
 
-class StreamStorer(ABC):
-    """Follows a stream from the position of the database.
+class StorerParts(TypedDict):
+    """What every storer stands on.
 
-    Args:
-        database_id: the identity of the database; raises Unavailable or NotFound while there is none.
+    `database_id` tells the identity of the database; it raises Unavailable or NotFound while there is none.
     """
 
-    def __init__(
-        self,
-        stream: str,
-        *,
-        log: Log,
-        kv: KeyValue,
-        clock: Clock,
-        database_id: Callable[[], Awaitable[str]],
-        region: str,
-        counters: Counters | None = None,
-    ) -> None:
+    log: Log
+    kv: KeyValue
+    clock: Clock
+    database_id: Callable[[], Awaitable[str]]
+    region: str
+    counters: NotRequired[Counters | None]
+
+
+class StreamStorer(ABC):
+    """Follows a stream from the position of the database."""
+
+    def __init__(self, stream: str, **parts: Unpack[StorerParts]) -> None:
         self._stream = stream
-        self._log = log
-        self._kv = kv
-        self._clock = clock
-        self._database_id = database_id
-        self._region = region
-        self._counters = counters or Counters()
+        self._log = parts["log"]
+        self._kv = parts["kv"]
+        self._clock = parts["clock"]
+        self._database_id = parts["database_id"]
+        self._region = parts["region"]
+        self._counters = parts.get("counters") or Counters()
         self._seq = -1
 
     async def run(self) -> None:

@@ -8,7 +8,6 @@ not how long they wait for a turn beside the server.
 """
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from typing import Any
 import grpc
 
 from tests.bench.bench_ingest import stack_pids
-from tests.bench.processes import cpu_s, resident_mb
+from tests.bench.processes import ask_process, cpu_s, resident_mb
 from tests.bench.report import Row
 from tests.collector_process import ROOT
 from tests.scenario.collector_stack import CollectorStack, collector_stack
@@ -113,7 +112,10 @@ class Clients:
         result = Phase()
         watching = asyncio.create_task(self._watch(result))
         answers = await asyncio.gather(
-            *(asyncio.to_thread(_asked, one, f"{phase} {amount:g} {seconds:g}\n") for one in self._processes)
+            *(
+                asyncio.to_thread(ask_process, one, f"{phase} {amount:g} {seconds:g}\n")
+                for one in self._processes
+            )
         )
         watching.cancel()
         for answer in answers:
@@ -163,15 +165,6 @@ def _on_the_others(pids: Iterable[int]) -> None:
         for pid in pids:
             for thread in Path(f"/proc/{pid}/task").iterdir():
                 os.sched_setaffinity(int(thread.name), _CORES[1:])
-
-
-def _asked(process: "subprocess.Popen[str]", line: str) -> dict[str, Any]:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(line)
-    process.stdin.flush()
-    answer: dict[str, Any] = json.loads(process.stdout.readline())
-    return answer
 
 
 @dataclass(frozen=True, slots=True)

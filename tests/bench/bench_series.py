@@ -6,7 +6,6 @@ series that its id leads to: its value is the number of that series, so two seri
 """
 
 import asyncio
-import json
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from rich.progress import Progress
 from tests.bench.bench_ingest import stack_pids
 from tests.bench.bench_overload import MEMORY_MB, until_read
 from tests.bench.payload import METRICS
-from tests.bench.processes import cpu_s, resident_mb
+from tests.bench.processes import ask_process, cpu_s, resident_mb
 from tests.bench.questions import values_ms
 from tests.bench.report import Row
 from tests.bench.series_load import SERIES
@@ -50,7 +49,7 @@ async def _sent(stack: CollectorStack, requests: int, progress: Progress) -> tup
             shares = [min(_ROUND, max(0, requests - first - place * _ROUND)) for place in range(_CLIENTS)]
             asked = asyncio.gather(
                 *(
-                    asyncio.to_thread(_said, one, f"{first + place * _ROUND} {shares[place]}\n")
+                    asyncio.to_thread(ask_process, one, f"{first + place * _ROUND} {shares[place]}\n")
                     for place, one in enumerate(processes)
                 )
             )
@@ -77,15 +76,6 @@ def _client(address: str, at_ns: int) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tests.bench.series_load", address, str(at_ns), str(_AT_ONCE)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT)
-
-
-def _said(process: "subprocess.Popen[str]", line: str) -> dict[str, float]:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(line)
-    process.stdin.flush()
-    answer: dict[str, float] = json.loads(process.stdout.readline())
-    return answer
 
 
 async def _found(stack: CollectorStack) -> tuple[int, int, int]:

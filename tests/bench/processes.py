@@ -1,7 +1,10 @@
-"""CPU-seconds and memory of other processes, from /proc."""
+"""Other processes: CPU-seconds and memory from /proc, and questions by lines."""
 
+import json
 import os
+import subprocess
 from pathlib import Path
+from typing import Any
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -32,3 +35,13 @@ def cpu_s_of_threads(pid: int, name: str) -> float:
             fields = (thread / "stat").read_text().rpartition(")")[2].split()
             spent += int(fields[11]) + int(fields[12])
     return spent / _TICKS
+
+
+def ask_process(process: "subprocess.Popen[str]", line: str) -> dict[str, Any]:
+    """What a process answers in JSON to a line (with its end) on its standard input."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(line)
+    process.stdin.flush()
+    answer: dict[str, Any] = json.loads(process.stdout.readline())
+    return answer

@@ -4,16 +4,15 @@ A restored database starts from the beginning, so issued reports come back byte 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from typing import Unpack
 
-from services.common.clock import Clock
 from services.common.errors import Unavailable
-from services.common.log_port import Entry, KeyValue, Log
+from services.common.log_port import Entry
 from services.common.streams import REPORTS
-from services.common.telemetry import Counters
 from services.sla.reports.ports import ReportStore
 from services.sla.reports.records import AnyRecord, decode
-from services.sla.stream_storer import StreamStorer
+from services.sla.stream_storer import StorerParts, StreamStorer
 
 _logger = logging.getLogger(__name__)
 _LOOK_S = 0.02
@@ -23,26 +22,8 @@ _PATIENCE_S = 10.0
 class ReportStorer(StreamStorer):
     """Follows REPORTS."""
 
-    def __init__(
-        self,
-        *,
-        log: Log,
-        kv: KeyValue,
-        clock: Clock,
-        store: ReportStore,
-        database_id: Callable[[], Awaitable[str]],
-        region: str,
-        counters: Counters | None = None,
-    ) -> None:
-        super().__init__(
-            REPORTS,
-            log=log,
-            kv=kv,
-            clock=clock,
-            database_id=database_id,
-            region=region,
-            counters=counters,
-        )
+    def __init__(self, *, store: ReportStore, **parts: Unpack[StorerParts]) -> None:
+        super().__init__(REPORTS, **parts)
         self._store = store
 
     async def wait_for(self, seq: int) -> None:
