@@ -41,6 +41,6 @@ class StoreWriter:
         requests = [LoggedRequest(request_id(tenant, raw), raw, rows_of(tenant, raw).points) for raw in raws]
         entry = Entry(self._seq, f"otlp.0.{tenant}", now_ns, encode_requests(tenant, requests), {})
         batch = build_batch(new_builder(to_the_ns=to_the_ns), [entry])
-        for block in batch.blocks:
+        for block in batch.all_blocks():
             token = f"t-{self._seq}-{block.table}-{block.day}"
             await self._store.insert(block, query_id=token, token=token)

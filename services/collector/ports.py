@@ -29,6 +29,8 @@ class TableBlock:
     rows: int
     columns: tuple[TableColumn, ...]
     counted: bool = True
+    number: int = 0
+    """Which of the blocks of this table and day in this batch, where there is more than one."""
 
 
 class IdPlace(NamedTuple):

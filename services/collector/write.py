@@ -12,7 +12,7 @@ the log, the positions and the store are ports.
 import asyncio
 import datetime
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -131,8 +131,7 @@ class Writer:
             return
         batch = await self._build(session, entries, written + 1)
         await self._save(session, session.position.begun(batch.first_seq, batch.last_seq))
-        for block in batch.blocks:
-            await self._insert(session, block)
+        await self._insert_all(session, batch.all_blocks())
         await self._finish(session, batch)
 
     async def _open(self) -> _Session:
@@ -207,13 +206,13 @@ class Writer:
         batch = await self._build(session, entries, position.first, position.last)
         await self._until_gone([self._query_id(session, block) for block in batch.blocks])
         await self._save(session, position.again())
+        await self._insert_all(session, batch.series.blocks())
         for block in batch.blocks:
-            if not block.counted or not await self._stored(block, batch):
+            if not await self._stored(block, batch):
                 await self._insert(session, block)
         # An insert of the attempt before could only now have come through: see it, do not assume.
         for block in batch.blocks:
-            if block.counted:
-                await self._stored(block, batch)
+            await self._stored(block, batch)
         self._counters.add("collector.batches", outcome="repeated")
         await self._finish(session, batch)
 
@@ -253,13 +252,18 @@ class Writer:
             )
         return found != 0
 
+    async def _insert_all(self, session: _Session, blocks: Iterator[TableBlock]) -> None:
+        # Beside the event loop: a block of series takes a second to make.
+        while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+            await self._insert(session, block)
+
     async def _insert(self, session: _Session, block: TableBlock) -> None:
         if not self._held():
             raise Aborted("the writer's lease is lost", reason="FENCED")
         position = session.position
         token = (
             f"{position.incarnation}:{OTLP}:{position.first}-{position.last}"
-            f":{block.table}:{day_text(block.day)}:{position.attempt}"
+            f":{_place_text(block, ':')}:{position.attempt}"
         )
         await self._store.insert(block, query_id=self._query_id(session, block), token=token)
         self._counters.add("collector.rows.inserted", block.rows, table=block.table)
@@ -298,12 +302,17 @@ class Writer:
         position = session.position
         return (
             f"w-{session.positions.database[:8]}-{position.first}-{position.last}"
-            f"-{block.table}-{day_text(block.day)}-{position.attempt}"
+            f"-{_place_text(block, '-')}-{position.attempt}"
         )
 
 
 def _reached_the_end(read: Sequence[Entry]) -> bool:
     return len(read) < _FULL_READ and sum(len(entry.data) for entry in read) < _FULL_READ_BYTES
+
+
+def _place_text(block: TableBlock, between: str) -> str:
+    number = f"{between}{block.number}" if block.number else ""
+    return f"{block.table}{between}{day_text(block.day)}{number}"
 
 
 def day_text(day: int) -> str:

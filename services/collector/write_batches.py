@@ -5,7 +5,7 @@ of the log before them and of what the store says of ids (`series_ids.py`), neve
 range that was recorded before a crash gives the same batch after it. No I/O.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -35,7 +35,7 @@ from services.collector.series_ids import Decisions, NewSeries, Owners, SeriesId
 from services.collector.write_columns import Rows
 from services.collector.write_probe import blames_bytes
 from services.collector.write_read import LogReader, Reading, ReadRequest, TakeDecoded, nothing_kept
-from services.collector.write_series import SeriesCache, SeriesDay, fresh_series, series_blocks
+from services.collector.write_series import SeriesCache, SeriesRows, undescribed_series
 from services.common.log_port import Entry
 
 MAX_BATCH_BYTES = 64 << 20
@@ -55,16 +55,22 @@ class Batch:
     log_time_ns: int
     """Log time after the batch: the running maximum of append times."""
     blocks: tuple[TableBlock, ...]
+    """Of points."""
+    series: SeriesRows
     touched: tuple[Touched, ...]
     counts: dict[str, PointCounts]
     """Logged, written, duplicate and dead-lettered points by tenant."""
     sightings: tuple[Sighting, ...]
-    series: tuple[SeriesDay, ...]
     learnt: tuple[tuple[str, bytes, SeriesKey], ...]
     """Ids that were decided: tenant, identity, key."""
     poison: tuple[Poison, ...]
     moved: tuple[NewSeries, ...]
     """Series that found their id owned by another."""
+
+    def all_blocks(self) -> Iterator[TableBlock]:
+        """Series first, each block made when it is asked for: whoever sees a point can look up what it means."""
+        yield from self.series.blocks()
+        yield from self.blocks
 
     def applied(self, database: str) -> Applied:
         """The message for everyone downstream."""
@@ -134,18 +140,16 @@ class BatchBuilder:
         rows = Rows(batch=batch_number(first_seq), keep_days=self._keep_days, to_the_ns=self._to_the_ns)
         learnt = self._add_all(reading, decided, rows)
         finished = rows.finish()
-        fresh = fresh_series(finished.seen, self._cache)
-        series = series_blocks(fresh, batch=batch_number(first_seq), keep_days=self._keep_days)
+        undescribed = undescribed_series(finished.seen, self._cache)
         return Batch(
             first_seq=first_seq,
             last_seq=last_seq,
             log_time_ns=reading.log_time_ns,
-            # Series first: whoever sees a point can look up what it means.
-            blocks=(*series, *finished.blocks),
+            blocks=finished.blocks,
+            series=SeriesRows(undescribed, batch_number(first_seq), self._keep_days),
             touched=finished.touched,
             counts=reading.counts,
             sightings=tuple(reading.sightings),
-            series=tuple(one.place for one in fresh),
             learnt=tuple(learnt),
             poison=tuple(reading.poison),
             moved=decided.moved,
@@ -155,7 +159,7 @@ class BatchBuilder:
         """Remember a batch whose rows are stored."""
         self._window.commit(batch.sightings)
         self._ids.remember(batch.learnt)
-        self._cache.described(batch.series)
+        self._cache.described(batch.series.undescribed)
 
     def _add_all(
         self, reading: Reading, decided: Decisions, rows: Rows

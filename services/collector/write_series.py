@@ -2,17 +2,21 @@
 
 A series is described again after a restart of the writer, or when its memory of it was evicted:
 the table folds equal keys, so repeating does no harm and recovery does not count these rows.
+
+A description takes kilobytes, and the first batch of a day may have a million series to describe, so they
+are made one block after the other, each when it is asked for.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from services.collector.identity import SeriesDescription, SeriesKey, SharedTexts, describe
 from services.collector.kernels.series_table import MISSING, find_series, insert_series
-from services.collector.model import I64, U32, U64, Bools
+from services.collector.model import I64, U64, Bools
 from services.collector.ports import TableBlock, TableColumn
 from services.collector.retention import KeepDays
 from services.collector.write_points import SeenSeries
@@ -23,28 +27,44 @@ _MAP = "Map(String, String)"
 _TYPES = "Enum8('gauge' = 1, 'sum' = 2, 'histogram' = 3, 'exp_histogram' = 4, 'summary' = 5)"
 _TEMPORALITIES = "Enum8('unspecified' = 0, 'delta' = 1, 'cumulative' = 2)"
 
-SeriesDay = tuple[str, int, int, int]
-"""Tenant, metric id, series id, day."""
-
-
 _MOST_TENANTS = 1 << 16
+_BLOCK_SERIES, _BLOCK_BYTES = 1 << 15, 16 << 20
+"""Of a block, whichever comes first: descriptions of some 80 MB, or identities of so many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class FreshSeries:
-    """A series of a batch that is to be described for a day."""
+class Undescribed:
+    """Series of one table and day of a batch that are to be described."""
 
+    seen: SeenSeries
+    rows: I64
+    """Their places in `seen`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRows:
+    """What a batch has to say of series."""
+
+    undescribed: tuple[Undescribed, ...]
+    batch: int
+    keep_days: KeepDays
+
+    def blocks(self) -> Iterator[TableBlock]:
+        """Blocks of the table `series`, by day; each is made when it is asked for."""
+        for day in sorted({one.seen.day for one in self.undescribed}):
+            of_day = [one for one in self.undescribed if one.seen.day == day]
+            for number, told in enumerate(_portions(of_day)):
+                columns = _columns(told, day, self.batch, self.keep_days)
+                yield TableBlock("series", day, len(told), columns, counted=False, number=number)
+
+
+class _Told(NamedTuple):
     tenant: str
-    day: int
     identity: bytes
     key: SeriesKey
+    description: SeriesDescription
     first_ms: int
     last_ms: int
-
-    @property
-    def place(self) -> SeriesDay:
-        """What the cache remembers of it."""
-        return self.tenant, self.key.metric_id, self.key.series_id, self.day
 
 
 class _Known:
@@ -81,8 +101,7 @@ class SeriesCache:
 
     def unknown(self, seen: SeenSeries) -> Bools:
         """Which of them are not described yet."""
-        numbers = np.array([self._number(tenant) for tenant in seen.tenants], dtype=np.uint64)
-        place = self._hashes(numbers[seen.tenant], seen.metric_id, seen.series_id, seen.day)
+        place = self._places(seen)
         known = self._current.has(*place)
         if self._previous.used and not known.all():
             old = ~known
@@ -91,23 +110,18 @@ class SeriesCache:
             known |= old
         return ~known
 
-    def described(self, places: Sequence[SeriesDay]) -> None:
+    def described(self, undescribed: Iterable[Undescribed]) -> None:
         """Remember them; call it when their rows are stored."""
-        if not places:
-            return
-        rows = [
-            (self._number(tenant), metric, series, day)
-            for tenant, metric, series, day in dict.fromkeys(places)
-        ]
-        tenant, metric, series, day = (
-            np.array(column, dtype=np.uint64) for column in zip(*rows, strict=True)
-        )
-        place = self._hashes(tenant, metric, series, day)
-        new = ~self._current.has(*place)
-        self._add(place[0][new], place[1][new])
+        for one in undescribed:
+            hash_a, hash_b = self._places(one.seen)
+            hash_a, hash_b = hash_a[one.rows], hash_b[one.rows]
+            new = ~self._current.has(hash_a, hash_b)
+            self._add(hash_a[new], hash_b[new])
 
-    def _hashes(self, tenant: U64, metric: U64 | U32, series: U64, day: U64 | int) -> tuple[U64, U64]:
-        return series, tenant << np.uint64(48) | metric.astype(np.uint64) << np.uint64(16) | np.uint64(day)
+    def _places(self, seen: SeenSeries) -> tuple[U64, U64]:
+        tenant = np.array([self._number(tenant) for tenant in seen.tenants], dtype=np.uint64)[seen.tenant]
+        metric, day = seen.metric_id.astype(np.uint64), np.uint64(seen.day)
+        return seen.series_id, tenant << np.uint64(48) | metric << np.uint64(16) | day
 
     def _add(self, hash_a: U64, hash_b: U64) -> None:
         # A writer that was cancelled may still build in its thread while the next one begins.
@@ -128,39 +142,35 @@ class SeriesCache:
         return 0
 
 
-def fresh_series(seen: Iterable[SeenSeries], cache: SeriesCache) -> list[FreshSeries]:
+def undescribed_series(seen: Iterable[SeenSeries], cache: SeriesCache) -> tuple[Undescribed, ...]:
     """Those of a batch that are not described for their day."""
-    fresh: dict[SeriesDay, FreshSeries] = {}
-    for one in seen:
-        for row in np.flatnonzero(cache.unknown(one)).tolist():
-            identity, key = one.origin.identity(int(one.where[row]))
-            tenant = one.tenants[int(one.tenant[row])]
-            found = FreshSeries(tenant, one.day, identity, key, int(one.first_ms[row]), int(one.last_ms[row]))
-            fresh[found.place] = found
-    return list(fresh.values())
+    found = [Undescribed(one, np.flatnonzero(cache.unknown(one))) for one in seen]
+    return tuple([one for one in found if len(one.rows)])
 
 
-def series_blocks(fresh: Iterable[FreshSeries], *, batch: int, keep_days: KeepDays) -> list[TableBlock]:
-    """Blocks of the table `series`, one per day."""
-    days: dict[int, list[tuple[SeriesDescription, FreshSeries]]] = {}
-    shared = SharedTexts()
-    for one in fresh:
-        days.setdefault(one.day, []).append((describe(one.identity, shared), one))
-    blocks: list[TableBlock] = []
-    for day in sorted(days):
-        rows = sorted(days[day], key=lambda row: (row[1].tenant, row[0].metric, row[1].key.series_id))
-        columns = _columns(rows, batch, keep_days)
-        blocks.append(TableBlock("series", day, len(rows), columns, counted=False))
-    return blocks
+def _portions(undescribed: Iterable[Undescribed]) -> Iterator[list[_Told]]:
+    """Descriptions, as many at a time as a block has."""
+    told: list[_Told] = []
+    size, shared = 0, SharedTexts()
+    for seen, row in ((one.seen, row) for one in undescribed for row in one.rows):
+        identity, key = seen.origin.identity(int(seen.where[row]))
+        description = describe(identity, shared)
+        tenant = seen.tenants[int(seen.tenant[row])]
+        told.append(
+            _Told(tenant, identity, key, description, int(seen.first_ms[row]), int(seen.last_ms[row]))
+        )
+        size += len(identity)
+        if len(told) >= _BLOCK_SERIES or size >= _BLOCK_BYTES:
+            yield told
+            told, size, shared = [], 0, SharedTexts()
+    if told:
+        yield told
 
 
-def _columns(
-    rows: list[tuple[SeriesDescription, FreshSeries]],
-    batch: int,
-    keep_days: KeepDays,
-) -> tuple[TableColumn, ...]:
-    told = [description for description, _ in rows]
-    ones = [one for _, one in rows]
+def _columns(told: list[_Told], day: int, batch: int, keep_days: KeepDays) -> tuple[TableColumn, ...]:
+    """The columns of a block, sorted by the key of the table."""
+    ones = sorted(told, key=lambda one: (one.tenant, one.description.metric, one.key.series_id))
+    texts = [one.description for one in ones]
     ids = [one.key for one in ones]
 
     def column(name: str, kind: str, data: Column) -> TableColumn:
@@ -168,30 +178,30 @@ def _columns(
 
     return (
         column("tenant", "String", [one.tenant for one in ones]),
-        column("metric", "String", [one.metric for one in told]),
+        column("metric", "String", [one.metric for one in texts]),
         column("metric_id", "UInt32", [key.metric_id for key in ids]),
         column("series_id", "UInt64", [key.series_id for key in ids]),
         column("sender_id", "UInt64", [key.sender_id for key in ids]),
         column("identity_hash", "UInt64", [key.identity_hash for key in ids]),
         column("keep_days", "UInt16", [keep_days(one.tenant, "series") for one in ones]),
-        column("day", "Date", [one.day for one in ones]),
-        column("type", _TYPES, [int(one.type) for one in told]),
-        column("temporality", _TEMPORALITIES, [int(one.temporality) for one in told]),
-        column("monotonic", "Bool", [one.monotonic for one in told]),
-        column("unit", "String", [one.unit for one in told]),
-        column("description", "String", [one.description for one in told]),
-        column("service", "String", [one.service for one in told]),
-        column("resource_attributes", _MAP, Maps.of([one.resource_attributes for one in told])),
-        column("resource_schema_url", "String", [one.resource_schema_url for one in told]),
-        column("resource_dropped", "UInt32", [one.resource_dropped for one in told]),
-        column("scope_name", "String", [one.scope_name for one in told]),
-        column("scope_version", "String", [one.scope_version for one in told]),
-        column("scope_attributes", _MAP, Maps.of([one.scope_attributes for one in told])),
-        column("scope_dropped", "UInt32", [one.scope_dropped for one in told]),
-        column("scope_schema_url", "String", [one.scope_schema_url for one in told]),
-        column("attributes", _MAP, Maps.of([one.attributes for one in told])),
+        column("day", "Date", [day] * len(ones)),
+        column("type", _TYPES, [int(one.type) for one in texts]),
+        column("temporality", _TEMPORALITIES, [int(one.temporality) for one in texts]),
+        column("monotonic", "Bool", [one.monotonic for one in texts]),
+        column("unit", "String", [one.unit for one in texts]),
+        column("description", "String", [one.description for one in texts]),
+        column("service", "String", [one.service for one in texts]),
+        column("resource_attributes", _MAP, Maps.of([one.resource_attributes for one in texts])),
+        column("resource_schema_url", "String", [one.resource_schema_url for one in texts]),
+        column("resource_dropped", "UInt32", [one.resource_dropped for one in texts]),
+        column("scope_name", "String", [one.scope_name for one in texts]),
+        column("scope_version", "String", [one.scope_version for one in texts]),
+        column("scope_attributes", _MAP, Maps.of([one.scope_attributes for one in texts])),
+        column("scope_dropped", "UInt32", [one.scope_dropped for one in texts]),
+        column("scope_schema_url", "String", [one.scope_schema_url for one in texts]),
+        column("attributes", _MAP, Maps.of([one.attributes for one in texts])),
         column("identity", "String", [one.identity for one in ones]),
         column("first_seen", _TIME, [one.first_ms for one in ones]),
         column("last_seen", _TIME, [one.last_ms for one in ones]),
-        column("batch", "UInt32", [batch] * len(rows)),
+        column("batch", "UInt32", [batch] * len(ones)),
     )

@@ -65,9 +65,8 @@ def blocks_of(tenant: str, raw: bytes, *, seq: int) -> tuple[TableBlock, ...]:
         DedupeWindow(), SeriesIds(), SeriesCache(), lambda tenant, _table: _KEPT.get(tenant, 30)
     )
     logged = LoggedRequest(seq.to_bytes(16, "big"), raw, rows_of(tenant, raw).points)
-    return build_batch(
-        builder, [Entry(seq, f"otlp.0.{tenant}", 1, encode_requests(tenant, [logged]), {})]
-    ).blocks
+    entry = Entry(seq, f"otlp.0.{tenant}", 1, encode_requests(tenant, [logged]), {})
+    return tuple(build_batch(builder, [entry]).all_blocks())
 
 
 async def insert(store: PointStore, blocks: tuple[TableBlock, ...], *, seq: int) -> None:

@@ -108,7 +108,7 @@ async def test_ten_thousand_damaged_requests_are_read_as_protobuf_reads_them() -
     batch = build_batch(new_builder(), entries)
 
     assert batch.poison == ()
-    rows = block_rows(batch.blocks)
+    rows = block_rows(batch.all_blocks())
     for table in TABLES:
         assert comparable(rows[table]) == comparable(expected.rows[table])
     assert seen["refused"] > _MUTATIONS // 10

@@ -57,7 +57,7 @@ def built(entries: list[Entry], take: TakeDecoded) -> Batch:
 def wire(batch: Batch) -> list[tuple[str, int, bytes]]:
     """The bytes that each block sends."""
     sent = []
-    for block in batch.blocks:
+    for block in batch.all_blocks():
         native = Block()
         for column in block.columns:
             native.add(column.name, column.type, column.data)

@@ -263,8 +263,8 @@ def test_a_request_that_gives_no_rows_is_poison_and_leaves_none_behind() -> None
 
     expected = build_batch(new_builder(), [entries_of(*_RAWS)[place] for place in (0, 2)])
     assert [one.reason for one in batch.poison] == ["BUILD_FAILED"]
-    rows = {(block.table, block.day): block.rows for block in batch.blocks}
-    assert rows == {(block.table, block.day): block.rows for block in expected.blocks}
+    rows = {(block.table, block.day): block.rows for block in batch.all_blocks()}
+    assert rows == {(block.table, block.day): block.rows for block in expected.all_blocks()}
 
 
 def test_the_tenant_is_that_of_the_subject() -> None:

@@ -52,7 +52,7 @@ def test_a_series_is_described_once_per_day_with_its_first_and_last_time() -> No
 
     rows = [
         {column.name: values(column.data) for column in block.columns if "attributes" not in column.name}
-        for block in batch.blocks
+        for block in batch.all_blocks()
         if block.table == "series"
     ]
     assert [(row["first_seen"], row["last_seen"]) for row in rows] == [
@@ -70,7 +70,7 @@ def test_a_described_series_is_not_described_again_until_the_next_day() -> None:
     later = batch_of(made, delta((1, _NOW + 1)), first_seq=2)
     yesterday = batch_of(made, delta((1, _NOW - 1)), first_seq=3)
 
-    tables = [[block.table for block in batch.blocks] for batch in (first, repeated, later, yesterday)]
+    tables = [[block.table for block in batch.all_blocks()] for batch in (first, repeated, later, yesterday)]
     assert tables == [["series", "points"], ["series", "points"], ["points"], ["series", "points"]]
 
 
@@ -92,7 +92,7 @@ def test_the_batch_number_is_the_low_half_of_its_first_sequence() -> None:
 
     (numbers,) = [
         values(column.data)
-        for block in batch.blocks
+        for block in batch.all_blocks()
         if block.table == "points"
         for column in block.columns
         if column.name == "batch"
@@ -108,6 +108,6 @@ def test_the_cache_forgets_what_was_used_longest_ago() -> None:
         made.commit(batch_of(made, request))
 
     again = BatchBuilder(DedupeWindow(), SeriesIds(), cache)
-    described = ["series" in {block.table for block in batch_of(again, one).blocks} for one in sent]
+    described = ["series" in {block.table for block in batch_of(again, one).all_blocks()} for one in sent]
     assert described[:2] == [True, True]
     assert described[-2:] == [False, False]
