@@ -4,6 +4,7 @@ import contextlib
 import os
 
 import pytest
+from hypothesis import settings
 
 from tests.engines_containers import NoDocker, containers
 from tests.engines_given import GIVEN
@@ -15,6 +16,10 @@ ENGINES = "THREENINES_TEST_ENGINES"
 LONGEST_FIRST = ("tests/e2e", "tests/scenario", "tests/rpc", "tests/contract")
 
 _running = contextlib.ExitStack()
+
+# Kernels compile at their first call, and a process may stand still: no property test should have to know.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

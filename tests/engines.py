@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Self
 
+from tests.engines_nats import free_port
+
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 
@@ -23,7 +25,7 @@ class EmbeddedClickHouse:
     ) -> None:
         self.data_dir = data_dir
         self.host = "127.0.0.1"
-        self.port = port
+        self.port = port or free_port()
         self.user = "default"
         self.password = password or ""
         self._options = options

@@ -24,12 +24,21 @@ _PORTS = range(10_000, 24_000)
 started again would find its port taken by somebody's connection. `up` has those in between."""
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nobody has right now, and that no outgoing connection will get."""
-    # In random order: two processes that choose at the same moment must not choose the same one.
-    for port in random.SystemRandom().sample(_PORTS, 100):
+    """A port that nobody has right now, that no outgoing connection will get, and that is given only once:
+    servers take theirs seconds later."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = _PORTS[worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+    # In random order: two runs at the same moment must not choose the same one.
+    for port in random.SystemRandom().sample(own, len(own)):
+        if port in _given:
+            continue
         with contextlib.suppress(OSError), socket.socket() as listener:
             listener.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
     raise RuntimeError("no free port")
 

@@ -15,6 +15,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, Metric, ScopeMe
 
 TABLES = ("points", "histograms", "exp_histograms", "summaries", "exemplars")
 _SECOND = 1_000_000_000
+_DAY = 86_400 * _SECOND
 
 
 @dataclass
@@ -37,6 +38,8 @@ class RequestMaker:
     def __init__(self, seed: int, *, now_ns: int, service: str = "shop") -> None:
         self._rng = random.Random(seed)
         self._time_ns = now_ns - 3600 * _SECOND
+        if self._time_ns % _DAY > _DAY - 600 * _SECOND:
+            self._time_ns -= 1800 * _SECOND  # points of one request are of one day
         self._service = service
 
     def requests(self, count: int, *, points: int = 10) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from services.collector.quota_ports import KnownSeries
 from services.collector.series_model import SeriesFilter
 from services.collector.usage import StoredUsage
 from services.common.clickhouse import Database
-from services.common.errors import NotFound
+from services.common.clickhouse_errors import UnknownDatabase, UnknownTable
 
 _TABLES = {
     MetricType.GAUGE: "points",
@@ -64,7 +64,7 @@ class ClickHouseUsage:
         days = {"first_day": first_day, "since_s": since_s}
         try:
             found: Any = await self._database.columns(_sql("known_series"), days)
-        except NotFound:
+        except (UnknownTable, UnknownDatabase):
             # Before the first migration there is nothing to know.
             return {}
         if not found:

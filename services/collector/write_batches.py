@@ -68,7 +68,7 @@ class Batch:
     """Series that found their id owned by another."""
 
     def all_blocks(self) -> Iterator[TableBlock]:
-        """Series first, each block made when it is asked for: whoever sees a point can look up what it means."""
+        """Series first, each block made when it is asked for: whoever sees a point can look it up."""
         yield from self.series.blocks()
         yield from self.blocks
 

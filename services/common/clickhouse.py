@@ -17,7 +17,7 @@ from clickhouse_connect import get_async_client
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.summary import QuerySummary
 
-from services.common.clickhouse_errors import failure_in, unavailable, wrap
+from services.common.clickhouse_errors import UnknownDatabase, failure_in, unavailable, wrap
 from services.common.clock import SystemClock
 from services.common.errors import InvalidArgument, NotFound
 from services.common.http_pieces import PiecesPayload
@@ -183,9 +183,12 @@ class Database:
         Raises:
             NotFound: UNKNOWN_DATABASE; it has not been created yet.
         """
-        found = await self.rows(
-            "SELECT toString(uuid) FROM system.databases WHERE name = {name:String}", {"name": self.name}
-        )
+        try:
+            found = await self.rows(
+                "SELECT toString(uuid) FROM system.databases WHERE name = {name:String}", {"name": self.name}
+            )
+        except UnknownDatabase:
+            found = []
         if not found:
             raise NotFound(f"database {self.name} does not exist", reason="UNKNOWN_DATABASE")
         return str(found[0][0])

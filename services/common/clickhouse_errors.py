@@ -24,7 +24,6 @@ from services.common.errors import (
     AlreadyExists,
     DeadlineExceeded,
     FailedPrecondition,
-    NotFound,
     PermissionDenied,
     ResourceExhausted,
     ThreeninesError,
@@ -37,11 +36,11 @@ class ClickHouseFailure(FailedPrecondition):
     """The server refused the statement; `reason` is its own error name."""
 
 
-class UnknownTable(NotFound):
-    """The table is not there: migrations have not run, or it is being restored."""
+class UnknownTable(Unavailable):
+    """The table is not there: migrations have not run yet, or it is being restored."""
 
 
-class UnknownDatabase(NotFound):
+class UnknownDatabase(Unavailable):
     """The database is not there: migrations have not run yet."""
 
 

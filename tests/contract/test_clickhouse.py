@@ -1,7 +1,6 @@
 """The ClickHouse client, migrations and Native blocks against the real engine."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -146,7 +145,7 @@ async def test_refusals_are_told_apart_by_their_name(database: Database) -> None
         await database.command("SELECT sleep(2)", settings={"max_execution_time": 0.1})
 
     assert missing.value.reason == "UNKNOWN_TABLE"
-    assert isinstance(missing.value, NotFound)
+    assert isinstance(missing.value, Unavailable), "the writer makes it, or a restore: ask again"
     assert wrong.value.metadata["code"] == "47"
 
 
@@ -241,10 +240,7 @@ def test_two_migrations_with_one_number_are_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def late_server(tmp_path: Path) -> Iterator[ClickHouseServer]:
     """Not started, but its port is known already."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = clickhouse_server(tmp_path, needs="starts late and is killed", port=port)
+    server = clickhouse_server(tmp_path, needs="starts late and is killed")
     yield server
     server.stop()
 

@@ -11,7 +11,7 @@ from services.common.clock import Clock, SystemClock
 from services.common.errors import Aborted, AlreadyExists, InvalidArgument
 from services.common.log import KeyValue, KvChange
 from services.common.log_memory import MemoryEngine
-from tests.engines_nats import ScaledClock, nats_engine
+from tests.engines_nats import nats_engine
 
 BUCKET = "control"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,8 +26,8 @@ def adapter(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def clock(adapter: str) -> Clock:
-    """What the adapter under test takes its time from; the memory adapter's runs faster."""
-    return ScaledClock(4) if adapter == "memory" else SystemClock()
+    """What the adapter under test takes its time from."""
+    return SystemClock()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -12,7 +12,7 @@ from services.common.errors import Aborted
 from services.common.lease import FencedWriter, Lease, lease_holder, run_while_leading, wait_acquire
 from services.common.log import Engine
 from services.common.log_memory import MemoryEngine
-from tests.engines_nats import ScaledClock, nats_engine
+from tests.engines_nats import nats_engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _names = itertools.count()
@@ -26,8 +26,8 @@ def adapter(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def clock(adapter: str) -> Clock:
-    """What the adapter under test takes its time from; the memory adapter's runs faster."""
-    return ScaledClock(4) if adapter == "memory" else SystemClock()
+    """What the adapter under test takes its time from."""
+    return SystemClock()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -68,7 +68,7 @@ async def stored(made: Served, reader: str) -> int:
     try:
         return len((await made.series(reader)).series)
     except grpc.aio.AioRpcError as err:
-        if err.code() is not grpc.StatusCode.NOT_FOUND:
+        if err.code() is not grpc.StatusCode.UNAVAILABLE:
             raise
         return 0
 

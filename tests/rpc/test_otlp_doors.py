@@ -182,7 +182,7 @@ async def test_beyond_the_memory_for_requests_clients_are_asked_to_come_back(doo
     refused = doors.counters.value(name, transport=transport, reason="RECEIVER_MEMORY_FULL")
     request = request_of(7)
     for spare in (0, 10):
-        with doors.admission.enter("test", MEMORY_BYTES - spare):
+        with doors.admission.enter("test", MEMORY_BYTES - spare, arriving=True):
             answer = await doors.send(door, request)
         assert (answer.code, answer.reason) == ("UNAVAILABLE", "RECEIVER_MEMORY_FULL")
         assert answer.retry_s is not None
@@ -198,7 +198,7 @@ async def test_beyond_the_memory_for_requests_clients_are_asked_to_come_back(doo
 
 async def test_calls_that_find_no_memory_are_all_told_when_to_come_back(doors: Doors, door: str) -> None:
     raw = bytes(MAX_REQUEST_BYTES - 1)  # far more than gRPC lets a client send before it is read
-    with doors.admission.enter("test", MEMORY_BYTES):
+    with doors.admission.enter("test", MEMORY_BYTES, arriving=True):
         answers = await asyncio.gather(*(doors.send(door, raw) for _ in range(40)))
     assert {(answer.code, answer.reason) for answer in answers} == {("UNAVAILABLE", "RECEIVER_MEMORY_FULL")}
     assert all(1.0 <= (answer.retry_s or 0) <= 3.0 for answer in answers)
@@ -230,7 +230,7 @@ async def test_what_a_document_becomes_takes_memory_too(doors: Doors, door: str)
     request, size = oversized(100_000), 100_000
     room = 2 * size if door == "json" else size
     for spare, code in ((room + 2000, "OK"), (room - 2000, "UNAVAILABLE")):
-        with doors.admission.enter("test", MEMORY_BYTES - spare):
+        with doors.admission.enter("test", MEMORY_BYTES - spare, arriving=True):
             assert (await doors.send(door, request)).code == code
     assert doors.admission.held_bytes == 0
 

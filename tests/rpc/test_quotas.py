@@ -105,6 +105,20 @@ class Platform:
                     return
                 await asyncio.sleep(0.1)
 
+    async def until_tables(self) -> None:
+        """Return when the writer has made the tables; before that, who asks is told to ask again."""
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await self.usage("platform")
+                except grpc.aio.AioRpcError as err:
+                    told = read_details(err)
+                    if err.code() is not grpc.StatusCode.UNAVAILABLE or told.retry_after_s is None:
+                        raise
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+
     async def until_counting(self, tenant: str) -> int:
         """The active series, once what was there before is counted."""
         async with asyncio.timeout(30):
@@ -156,7 +170,9 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
     process.start()
     try:
         await process.wait_serving()
-        yield Platform(process, redis, clickhouse)
+        made = Platform(process, redis, clickhouse)
+        await made.until_tables()
+        yield made
     finally:
         await asyncio.to_thread(process.stop)
         await asyncio.to_thread(clickhouse.stop)
@@ -229,8 +245,8 @@ async def test_what_cannot_be_is_refused_and_only_the_platform_sets_quotas(platf
 async def test_over_the_rate_both_transports_say_when_to_come_again(platform: Platform) -> None:
     await platform.tenant("q-rate", points_per_second_count=10, burst_point_count=10)
 
-    error = await platform.until_refused("q-rate")
     async with httpx.AsyncClient(trust_env=False) as client:
+        error = await platform.until_refused("q-rate")
         answer = await client.post(
             platform.process.otlp_http_url,
             content=points("a"),

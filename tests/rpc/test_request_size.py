@@ -90,7 +90,7 @@ async def test_small_points_hold_their_memory_until_they_are_logged(door: str) -
     for _ in range(MOST):
         metric.gauge.data_points.add()
     async with open_doors() as doors:
-        with doors.admission.enter("test", MEMORY_BYTES - 100 * MOST):
+        with doors.admission.enter("test", MEMORY_BYTES - 100 * MOST, arriving=True):
             answer = await doors.send(door, sent)
         assert (answer.code, answer.reason) == ("UNAVAILABLE", "RECEIVER_MEMORY_FULL")
         assert answer.retry_s is not None

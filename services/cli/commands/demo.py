@@ -15,7 +15,7 @@ from services.cli.commands import dr as dr_command
 from services.cli.commands import sla as sla_command
 from services.cli.commands import sla_reports
 from services.cli.demo.configuration import COMPANIES, FAULTY
-from services.cli.demo.ledger import served_requests
+from services.cli.demo.ledger import first_failure_ns, served_requests
 from services.cli.demo.script import AFTER_S, HEALTHY_S, Demo, counted_requests
 from services.cli.demo.webhook import WebhookReceiver
 from services.cli.failures import EXIT_FAILED, told_to_people
@@ -150,7 +150,12 @@ def _print_sla(statuses: list[sla_pb2.SlaStatus], failures: list[str]) -> None:
 def _report(demo: Demo, directory: Path, failures: list[str]) -> None:
     """The document that the client of the outage gets, as a web page and as a PDF."""
     formats = (sla_reports.Format.HTML, sla_reports.Format.PDF)
-    made, files = sla_reports.write_report(demo.connection, FAULTY, directory, formats)
+    failed_ns = first_failure_ns(demo.ledger(FAULTY))
+    assert failed_ns is not None, "the outage was waited for"
+    # Not the running month: it may have begun since.
+    made, files = sla_reports.write_report(
+        demo.connection, FAULTY, directory, formats, inside_ms=failed_ns // 1_000_000
+    )
     options.console.print(f"\n[bold]Report to {FAULTY}[/], {made.period_label} so far, with its credit")
     for file in files:
         _say(f"   {file}", style="dim")

@@ -131,9 +131,9 @@ def reports(
 
 
 def write_report(
-    connection: Connection, tenant: str, directory: Path, formats: Sequence[Format]
+    connection: Connection, tenant: str, directory: Path, formats: Sequence[Format], *, inside_ms: int
 ) -> tuple[sla_pb2.SlaReport, list[Path]]:
-    """The report of a client's only contract for the running month, and the files written of it.
+    """The report of a client's only contract for the month of an instant, and the files written of it.
 
     Raises:
         FailedPrecondition: NO_CONTRACT, or why it was not issued.
@@ -141,6 +141,7 @@ def write_report(
     with connection.channel("sla") as channel:
         stub = sla_service_pb2_grpc.SlaServiceStub(channel)
         request = request_of(_contract(stub, connection.metadata, tenant, None))
+        request.window.inside_time.FromMilliseconds(inside_ms)
         made, files = _made(stub, connection.metadata, request), []
         directory.mkdir(parents=True, exist_ok=True)
         for chosen in formats:

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -36,6 +37,10 @@ HEALTHY_S = 30.0
 AFTER_S = 20.0  # until the slices of the outage are sealed: verdicts read sealed slices only
 _PROMISE_S = 60.0
 _POLL_S = 0.2
+
+_PORT_BASES, _CLAIM = range(24_100, 32_000, 100), 99
+_claims: list[socket.socket] = []
+"""Hold the ports that stand for the ranges which this process chose."""
 
 
 @dataclass(slots=True)
@@ -212,13 +217,21 @@ def counted_requests(statuses: list[sla_pb2.SlaStatus]) -> dict[str, tuple[int, 
 
 
 def free_port_base() -> int:
-    """A base with enough free ports after it.
+    """A base with enough free ports after it, which nobody else who asks gets while this process lives.
 
     Raises:
         FailedPrecondition: none found.
     """
-    # In random order: two that start at the same moment must not pick the same one.
-    for base in random.sample(range(24_100, 32_000, 100), 79):
+    for base in random.sample(_PORT_BASES, len(_PORT_BASES)):
+        # What stands for all of them: the engines take theirs seconds later.
+        claim = socket.socket()
+        try:
+            claim.bind((HOST, base + _CLAIM))
+        except OSError:
+            claim.close()
+            continue
         if all(holder_of(HOST, base + index) is None for index in range(len(STANDARD_PORTS))):
+            _claims.append(claim)
             return base
+        claim.close()
     raise FailedPrecondition("no free range of ports", reason="NO_PORTS")

@@ -1,9 +1,5 @@
-"""Kernels compile at their first call, which no deadline of a property test should have to know."""
-
-from hypothesis import settings
+"""Kernels compile at their first call: before the first test, not in it."""
 
 from services.sla import kernels
 
-settings.register_profile("compiled", deadline=None)
-settings.load_profile("compiled")
 kernels.warm()
