@@ -84,7 +84,14 @@ class _Embedded:
         self.server.data_dir.mkdir(parents=True, exist_ok=True)
         self._prepare()
         self._process = self._spawn()
-        await self._module.wait_ready(self.server, SystemClock(), timeout_s=30.0)
+        try:
+            await self._module.wait_ready(self.server, SystemClock(), timeout_s=30.0)
+        except BaseException:
+            # Whoever called has nothing to stop. At once, without the loop: it may be ending.
+            process, self._process = self._process, None
+            process.kill()
+            process.wait()
+            raise
 
     def _prepare(self) -> None:
         """Write what the engine reads at its start."""

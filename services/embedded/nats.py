@@ -9,6 +9,7 @@ import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -111,14 +112,13 @@ async def wait_ready(server: NatsServer, clock: Clock, *, timeout_s: float = 30.
     """
     deadline_ns = clock.monotonic_ns() + round(timeout_s * 1e9)
     async with httpx.AsyncClient(base_url=server.monitor_url, timeout=1.0, trust_env=False) as http:
-        while not await _healthy(http):
+        while (varz := await _varz(http)) is None:
             if clock.monotonic_ns() >= deadline_ns:
                 raise Unavailable(
                     f"nats-server at {server.monitor_url} is not healthy after {timeout_s:g} s",
                     reason="NATS_NOT_READY",
                 )
             await clock.sleep(_POLL_S)
-        varz = (await http.get("/varz")).json()
     # sync_interval itself still reads two minutes then; sync_always is the field that tells.
     if varz.get("jetstream", {}).get("config", {}).get("sync_always") is not True:
         raise FailedPrecondition(
@@ -127,8 +127,13 @@ async def wait_ready(server: NatsServer, clock: Clock, *, timeout_s: float = 30.
         )
 
 
-async def _healthy(http: httpx.AsyncClient) -> bool:
+async def _varz(http: httpx.AsyncClient) -> dict[str, Any] | None:
+    """What the server says of itself; None while it is not healthy, or does not answer in time."""
     try:
-        return (await http.get("/healthz")).status_code == httpx.codes.OK
+        if (await http.get("/healthz")).status_code != httpx.codes.OK:
+            return None
+        answer = await http.get("/varz")
     except httpx.TransportError:
-        return False
+        return None
+    found: dict[str, Any] | None = answer.json() if answer.status_code == httpx.codes.OK else None
+    return found

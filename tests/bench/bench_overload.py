@@ -139,7 +139,12 @@ class Clients:
     def stop(self) -> None:
         """End the processes."""
         for process in self._processes:
-            process.communicate(timeout=10)
+            try:
+                process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                # What came before is what must be told.
+                process.kill()
+                process.communicate()
 
 
 def _synced_ms(path: Path) -> float:
@@ -217,7 +222,7 @@ async def until_read(stack: CollectorStack, *, timeout_s: float = 60.0) -> None:
         stub = collector_service_pb2_grpc.CollectorServiceStub(channel)
         last = None
         while True:
-            answer = await stub.GetStatus(collector_service_pb2.GetStatusRequest(), timeout=5)
+            answer = await stub.GetStatus(collector_service_pb2.GetStatusRequest(), timeout=30)
             stream = answer.streams[0]
             last = stream.log_last_sequence if last is None else last
             if stream.written_sequence >= last:

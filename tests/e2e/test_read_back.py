@@ -22,7 +22,7 @@ from tests.e2e.platform import Up, running, until
 from tests.otlp_canonical import canonical
 from tests.otlp_requests import RequestMaker
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from services.cli.demo.script import free_port_base
 from tests.e2e.platform import Up, running, until
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 _SERVICES = {"collector", "sla", "alerting", "dr"}
 
 
@@ -29,12 +29,23 @@ def status(data_dir: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=wide)
 
 
+def status_of_all_serving(data_dir: Path) -> subprocess.CompletedProcess[str]:
+    """What `status` shows once all is well: on a stalled machine a child is NOT_SERVING for a moment."""
+    shown = list[subprocess.CompletedProcess[str]]()
+
+    def well() -> bool:
+        shown.append(status(data_dir))
+        return shown[-1].returncode == 0
+
+    until(well, 30, lambda: f"exit code {shown[-1].returncode}:\n{shown[-1].stdout}{shown[-1].stderr}")
+    return shown[-1]
+
+
 def test_everything_serves_a_dead_child_returns_and_sigterm_leaves_nothing(tmp_path: Path) -> None:
     """Start, look, kill one child, refuse a second start, stop."""
     with running(tmp_path, "--workers", "2") as up:
         assert set(up.state()) == {"nats", "redis", "clickhouse", *_SERVICES}
-        shown = status(up.files.root)
-        assert shown.returncode == 0
+        shown = status_of_all_serving(up.files.root)
         assert "SERVING" in shown.stdout
         assert "2 workers" in shown.stdout
         assert "threenines tenant create acme" in up.text()

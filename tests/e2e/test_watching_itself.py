@@ -13,7 +13,7 @@ from services.cli.commands.tenant import create_tenant
 from services.cli.main import app
 from tests.e2e.platform import Up, running, until
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 
 
 def run(up: Up, *arguments: str) -> str:

@@ -53,7 +53,7 @@ WHERE p.tenant = {tenant:String}
 GROUP BY s.metric, s.attributes
 """
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
 
 
 class Sender:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,7 @@ from threenines.collector.v1 import collector_pb2, collector_service_pb2, collec
 
 _ADMIN = "tn_admin_" + "a" * 43
 
-pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 
 @dataclass
@@ -153,31 +154,30 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
     path = tmp_path_factory.mktemp("quotas")
     nats, redis = EmbeddedNats(path / "nats"), EmbeddedRedis(path / "redis")
     clickhouse = EmbeddedClickHouse(path / "clickhouse")
-    await nats.start()
-    await redis.start()
-    await asyncio.to_thread(clickhouse.start)
-    process = CollectorProcess(
-        nats.url,
-        clickhouse.url,
-        path / "collector",
-        auth="token",
-        environ={
-            "THREENINES_ADMIN_TOKEN_SHA256": hashlib.sha256(_ADMIN.encode()).hexdigest(),
-            "THREENINES_REDIS_URL": redis.url,
-            "THREENINES_QUOTA_ACTIVE_SERIES": "7",
-        },
-    )
-    process.start()
-    try:
+    async with AsyncExitStack() as started:
+        started.push_async_callback(nats.stop)
+        await nats.start()
+        started.push_async_callback(redis.stop)
+        await redis.start()
+        started.push_async_callback(asyncio.to_thread, clickhouse.stop)
+        await asyncio.to_thread(clickhouse.start)
+        process = CollectorProcess(
+            nats.url,
+            clickhouse.url,
+            path / "collector",
+            auth="token",
+            environ={
+                "THREENINES_ADMIN_TOKEN_SHA256": hashlib.sha256(_ADMIN.encode()).hexdigest(),
+                "THREENINES_REDIS_URL": redis.url,
+                "THREENINES_QUOTA_ACTIVE_SERIES": "7",
+            },
+        )
+        started.push_async_callback(asyncio.to_thread, process.stop)
+        process.start()
         await process.wait_serving()
         made = Platform(process, redis, clickhouse)
         await made.until_tables()
         yield made
-    finally:
-        await asyncio.to_thread(process.stop)
-        await asyncio.to_thread(clickhouse.stop)
-        await redis.stop()
-        await nats.stop()
 
 
 async def refused(call: Any) -> tuple[grpc.StatusCode, str]:
@@ -245,7 +245,7 @@ async def test_what_cannot_be_is_refused_and_only_the_platform_sets_quotas(platf
 async def test_over_the_rate_both_transports_say_when_to_come_again(platform: Platform) -> None:
     await platform.tenant("q-rate", points_per_second_count=10, burst_point_count=10)
 
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         error = await platform.until_refused("q-rate")
         answer = await client.post(
             platform.process.otlp_http_url,

@@ -58,6 +58,12 @@ BAD = Series(
     2, 7, PointKind.EXPONENTIAL, False, "s", {"http.response.status_code": "503"}, {"service.name": "shop"}
 )
 SERIES = {1: GOOD, 2: BAD}
+CHANNEL_OPTIONS = [
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+]
+"""A process that is back should be found at once: by default the attempts are up to 17 s apart. Without
+`min_reconnect_backoff_ms`: gRPC takes that as the time to connect, and what greets later is never reached."""
 
 
 @dataclass
@@ -90,7 +96,7 @@ class Suite:
         self.process.wait()
 
     def channel(self) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(f"127.0.0.1:{self.port}")
+        return grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=CHANNEL_OPTIONS)
 
     async def configure(self, *tenants: str) -> None:
         clock = SystemClock()
@@ -155,10 +161,10 @@ class Suite:
 async def suite(tmp_path: Path) -> AsyncIterator[Suite]:
     clickhouse = clickhouse_server(tmp_path / "clickhouse")
     nats = nats_server(tmp_path / "nats")
-    clickhouse.start()
-    await nats.start()
     running = Suite(clickhouse, nats, clickhouse.database("threenines"))
     try:
+        clickhouse.start()
+        await nats.start()
         yield running
     finally:
         if running.process is not None:
@@ -167,7 +173,8 @@ async def suite(tmp_path: Path) -> AsyncIterator[Suite]:
         clickhouse.stop()
 
 
-async def eventually(ask: Callable[[], Awaitable[T | None]], *, seconds: float = 40.0) -> T:
+async def eventually(ask: Callable[[], Awaitable[T | None]], *, seconds: float = 120.0) -> T:
+    """The first answer that is not None. By default there is time for the start of a process."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,18 +58,17 @@ async def collector_stack(
     """Start everything, wait until the collector serves, and stop it all afterwards."""
     nats = nats_server(path / "nats")
     clickhouse = clickhouse_server(path / "clickhouse")
-    await nats.start()
-    await asyncio.to_thread(clickhouse.start)
-    name = clickhouse.database("threenines")
-    environ = {"THREENINES_CLICKHOUSE_DATABASE": name, **(environ or {})}
-    collector = CollectorProcess(nats.url, clickhouse.url, path / "collector", environ=environ)
-    database = Database(ClickHouseConfig.from_url(clickhouse.url, name))
-    try:
+    async with AsyncExitStack() as started:
+        started.push_async_callback(nats.stop)
+        await nats.start()
+        started.push_async_callback(asyncio.to_thread, clickhouse.stop)
+        await asyncio.to_thread(clickhouse.start)
+        name = clickhouse.database("threenines")
+        environ = {"THREENINES_CLICKHOUSE_DATABASE": name, **(environ or {})}
+        collector = CollectorProcess(nats.url, clickhouse.url, path / "collector", environ=environ)
+        database = Database(ClickHouseConfig.from_url(clickhouse.url, name))
+        started.push_async_callback(asyncio.to_thread, collector.stop)
+        started.push_async_callback(database.close)
         collector.start()
         await collector.wait_serving()
         yield CollectorStack(nats, clickhouse, collector, database)
-    finally:
-        await database.close()
-        await asyncio.to_thread(collector.stop)
-        await asyncio.to_thread(clickhouse.stop)
-        await nats.stop()

@@ -6,6 +6,7 @@ passes everything on unless it was told to hold the next insert.
 
 import asyncio
 import contextlib
+import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -38,6 +39,15 @@ class Held:
     """The whole request as the writer sent it."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server has acknowledged it to the relay; nobody else learns of it."""
+    looked_for: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when somebody asks the server whether it is still being executed."""
+
+    @property
+    def query_id(self) -> bytes:
+        """Of the insert."""
+        found = re.search(rb"query_id=(w-[\w-]+)", self.request)
+        assert found is not None, "only inserts are held"
+        return found[1]
 
 
 class InsertRelay:
@@ -47,6 +57,8 @@ class InsertRelay:
         self._server_port = server_port
         self._listener: asyncio.Server | None = None
         self._held: Held | None = None
+        self._last: Held | None = None
+        """That was held last."""
         self._connections: set[asyncio.Task[None]] = set()
         self._insert_seen = asyncio.Event()
 
@@ -102,6 +114,8 @@ class InsertRelay:
                     await asyncio.gather(back, return_exceptions=True)
                     await self._stand_still(held, server_reader, server)
                     return
+                if self._last is not None and _looks_for(request, self._last):
+                    self._last.looked_for.set()
                 server.write(request)
                 await server.drain()
                 if table_of(request) is not None:
@@ -118,7 +132,7 @@ class InsertRelay:
         if held.skip:
             held.skip -= 1
             return None
-        self._held = None
+        self._held, self._last = None, held
         held.request = request
         return held
 
@@ -144,6 +158,10 @@ def table_of(request: bytes) -> str | None:
     """Where the writer's insert goes, by its query id; None for every other request."""
     target = request[: request.index(b"\r\n")].decode()
     return next((table for table in TABLES if "query_id=w-" in target and f"-{table}-" in target), None)
+
+
+def _looks_for(request: bytes, held: Held) -> bool:
+    return b"system.processes" in request and held.query_id in request
 
 
 async def _acknowledged(held: Held, reader: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:

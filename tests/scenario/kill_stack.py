@@ -6,7 +6,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,25 +92,25 @@ async def kill_stack(
     nats = EmbeddedNats(path / "nats")
     clickhouse = EmbeddedClickHouse(path / "clickhouse", port=free_port())
     relay = InsertRelay(clickhouse.port)
-    database = Database(ClickHouseConfig.from_url(clickhouse.url, "threenines"))
-    await nats.start()
-    await relay.start()
-    engine = await connect_nats(nats.url, clock=SystemClock())
-    url = relay.url if through_relay else clickhouse.url
-    collector = CollectorProcess(nats.url, url, path / "collector", region=REGION)
-    try:
+    async with AsyncExitStack() as started:
+        started.push_async_callback(nats.stop)
+        await nats.start()
+        engine = await connect_nats(nats.url, clock=SystemClock())
+        started.push_async_callback(engine.close)
+        # Also when it was a test that started it.
+        started.push_async_callback(asyncio.to_thread, clickhouse.stop)
+        await relay.start()
+        started.push_async_callback(relay.stop)
+        url = relay.url if through_relay else clickhouse.url
+        collector = CollectorProcess(nats.url, url, path / "collector", region=REGION)
+        database = Database(ClickHouseConfig.from_url(clickhouse.url, "threenines"))
+        started.push_async_callback(asyncio.to_thread, collector.stop)
+        started.push_async_callback(database.close)
         collector.start()
         if clickhouse_up:
             await asyncio.to_thread(clickhouse.start)
         await collector.wait_serving()
         yield KillStack(nats, clickhouse, relay, collector, engine, database)
-    finally:
-        await database.close()
-        await asyncio.to_thread(collector.stop)
-        await relay.stop()
-        await asyncio.to_thread(clickhouse.stop)
-        await engine.close()
-        await nats.stop()
 
 
 async def random_moment(load: Load, rng: random.Random) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from services.dr.servicer import SERVICE_NAME
 from tests.engines import EmbeddedClickHouse
 from tests.engines_given import CLICKHOUSE_URL, NatsLog, nats_server, needs_embedded
 from tests.engines_nats import free_port
+from tests.rpc.test_sla_process import CHANNEL_OPTIONS
 from tests.scenario.dr_stack import DATABASE, REGION
 from threenines.dr.v1 import backup_service_pb2, backup_service_pb2_grpc, dr_pb2
 
@@ -31,6 +33,8 @@ pytestmark = pytest.mark.engines
 
 ROOT = Path(__file__).resolve().parents[2]
 pb = backup_service_pb2
+_START_S = 120.0
+"""Of a wait that a start of the process is in."""
 
 
 @dataclass
@@ -55,13 +59,18 @@ class DrProcess:
         if process is None:
             return None
         process.send_signal(number)
-        return process.wait(15)
+        try:
+            return process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()  # nobody else knows of it any more
+            return process.wait()
 
     async def serving(self, channel: grpc.aio.Channel, service: str) -> None:
         """Return when health says SERVING."""
         stub = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service=service)
-        for _ in range(400):
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
             assert self.process is not None
             assert self.process.poll() is None, self.log_file.read_text()
             try:
@@ -80,8 +89,6 @@ async def dr_process(directory: Path) -> AsyncIterator[tuple[DrProcess, NatsLog,
     backups = directory / "backups"
     clickhouse = EmbeddedClickHouse(directory / "ch", options=("--backups-dir", str(backups)))
     nats = nats_server(directory / "nats")
-    await asyncio.to_thread(clickhouse.start)
-    await nats.start()
     port = free_port()
     environ = {
         "THREENINES_NATS_URL": nats.url,
@@ -93,6 +100,8 @@ async def dr_process(directory: Path) -> AsyncIterator[tuple[DrProcess, NatsLog,
     }
     process = DrProcess(environ, port, directory / "dr.log")
     try:
+        await asyncio.to_thread(clickhouse.start)
+        await nats.start()
         yield process, nats, clickhouse
     finally:
         process.end(signal.SIGKILL)
@@ -114,7 +123,8 @@ async def test_a_backup_survives_the_kill_of_its_maker_as_failed_and_a_new_one_i
         key = f"writer.{REGION}.{await database.database_uuid()}.{OTLP}"
         try:
             process.start()
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{process.port}") as channel:
+            address = f"127.0.0.1:{process.port}"
+            async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
                 await process.serving(channel, SERVICE_NAME)
                 await engine.kv.put(POSITIONS, key, position("inflight"))
                 await engine.kv.put(LEASES, f"writer.{REGION}", b"busy")
@@ -145,7 +155,7 @@ async def test_a_backup_survives_the_kill_of_its_maker_as_failed_and_a_new_one_i
 async def ended(stub: backup_service_pb2_grpc.BackupServiceStub, name: str) -> dr_pb2.Backup:
     """The backup when nothing is under way with it; waits also while the service is away."""
     under_way = (dr_pb2.BACKUP_STATE_CREATING, dr_pb2.BACKUP_STATE_VERIFYING)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(_START_S):
         while True:
             backup = await patiently(lambda: stub.GetBackup(pb.GetBackupRequest(name=name)))
             if backup.state not in under_way:
@@ -155,7 +165,7 @@ async def ended(stub: backup_service_pb2_grpc.BackupServiceStub, name: str) -> d
 
 async def patiently(call: Callable[[], Awaitable[dr_pb2.Backup]]) -> dr_pb2.Backup:
     """Repeat a call that is answered UNAVAILABLE: the service restarts, or does not lead yet."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(_START_S):
         while True:
             try:
                 return await call()

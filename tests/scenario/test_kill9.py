@@ -52,9 +52,11 @@ async def test_kills_in_the_middle_of_an_insert_lose_and_double_nothing(tmp_path
                     await asyncio.wait_for(held.begun.wait(), 30)
                     await stack.replace_collector()
                     if at is HoldAt.WHOLE_BODY:
-                        # The worst time to arrive: when the next writer has begun to look for it.
+                        # The worst time to arrive: when the next writer has looked for it once.
                         await _recovering(stack, kill + 1)
-                        await asyncio.sleep(rng.uniform(0.45, 0.6))
+                        async with asyncio.timeout(60):
+                            await held.looked_for.wait()
+                        await asyncio.sleep(rng.uniform(0.0, 0.3))
                     held.release.set()
                     if at is not HoldAt.HALF_BODY:
                         await asyncio.wait_for(held.answered.wait(), 10)
@@ -64,7 +66,11 @@ async def test_kills_in_the_middle_of_an_insert_lose_and_double_nothing(tmp_path
 
 
 async def _recovering(stack: KillStack, times: int) -> None:
-    """Return when a writer found a batch half-way so many times."""
-    async with asyncio.timeout(30):
-        while stack.collector.log.count("recovering batch") < times:  # noqa: ASYNC110 - another process
+    """Return when a writer found a batch half-way so many times.
+
+    Not after `wait_serving`: health answers seconds later on a slow machine, and the moment is over by then.
+    """
+    async with asyncio.timeout(120):  # the start of a collector is in it
+        while stack.collector.log.count("recovering batch") < times:
+            stack.collector.check_running()
             await asyncio.sleep(0.02)

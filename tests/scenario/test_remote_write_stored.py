@@ -42,7 +42,7 @@ async def test_every_shape_is_stored_once_under_its_service(tmp_path: Path) -> N
     headers = {"content-type": V2_TYPE, "content-encoding": "snappy"}
     async with collector_stack(tmp_path) as stack:
         url = stack.collector.otlp_http_url.replace("/v1/metrics", "/api/v1/write")
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             # As after an answer that was lost on its way.
             answers = [await client.post(url, content=body, headers=headers) for _ in range(2)]
         await stack.until_written(6)

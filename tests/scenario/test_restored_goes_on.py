@@ -61,9 +61,10 @@ async def test_a_writer_on_the_restored_database_writes_what_came_after_the_back
             tmp_path / "successor",
             environ={"THREENINES_CLICKHOUSE_DATABASE": _RESTORED},
         )
-        successor.start()
         database = Database(ClickHouseConfig.from_url(stack.clickhouse.url, _RESTORED))
         try:
+            successor.start()
+            await successor.wait_serving()
             await _until_stored(database, ledger)
             for table in TABLES:
                 assert comparable(await stored_rows(database, table)) == comparable(ledger.rows[table])
@@ -117,7 +118,8 @@ async def _until_stored(database: Database, ledger: Ledger) -> None:
     """Wait until as many rows are there as should be, or for a while."""
     wanted = sum(len(ledger.rows[table]) for table in TABLES)
     counts = " + ".join(f"(SELECT count() FROM {table})" for table in TABLES)
-    for _ in range(300):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
         if (await database.rows(f"SELECT {counts}"))[0][0] >= wanted:
             return
         await asyncio.sleep(0.1)

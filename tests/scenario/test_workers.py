@@ -80,7 +80,7 @@ async def test_points_land_on_several_processes_and_the_counts_add_up_at_once(tm
                 await hold.wait()
 
         async def http_client(number: int) -> None:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
                 raw = _request([f"http-{number}"] * 10)
                 headers = {"content-type": "application/x-protobuf"}
                 answer = await client.post(stack.collector.otlp_http_url, content=raw, headers=headers)

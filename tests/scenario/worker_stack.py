@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,23 +98,22 @@ async def worker_stack(
     """Start everything, wait until all processes serve, and stop it all afterwards."""
     needs_embedded(CLICKHOUSE_URL, NATS_URL, why="the collector has them to itself")
     nats, clickhouse = EmbeddedNats(path / "nats"), EmbeddedClickHouse(path / "clickhouse")
-    await nats.start()
-    await asyncio.to_thread(clickhouse.start)
-    engine = await connect_nats(nats.url, clock=SystemClock())
-    database = Database(ClickHouseConfig.from_url(clickhouse.url, "threenines"))
-    collector = CollectorProcess(
-        nats.url,
-        clickhouse.url,
-        path / "collector",
-        environ={"THREENINES_COLLECTOR_WORKERS": str(workers), **(environ or {})},
-    )
-    try:
+    async with AsyncExitStack() as started:
+        started.push_async_callback(nats.stop)
+        await nats.start()
+        engine = await connect_nats(nats.url, clock=SystemClock())
+        started.push_async_callback(engine.close)
+        started.push_async_callback(asyncio.to_thread, clickhouse.stop)
+        await asyncio.to_thread(clickhouse.start)
+        database = Database(ClickHouseConfig.from_url(clickhouse.url, "threenines"))
+        collector = CollectorProcess(
+            nats.url,
+            clickhouse.url,
+            path / "collector",
+            environ={"THREENINES_COLLECTOR_WORKERS": str(workers), **(environ or {})},
+        )
+        started.push_async_callback(asyncio.to_thread, collector.stop)
+        started.push_async_callback(database.close)
         collector.start()
         await collector.wait_serving()
         yield WorkerStack(collector, engine, database)
-    finally:
-        await database.close()
-        await asyncio.to_thread(collector.stop)
-        await asyncio.to_thread(clickhouse.stop)
-        await engine.close()
-        await nats.stop()
