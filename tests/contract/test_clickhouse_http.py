@@ -193,9 +193,12 @@ def test_an_insert_in_flight_is_seen_by_its_id_until_it_is_over(http: httpx.Clie
 
     def upload() -> Iterator[bytes]:
         yield b"1\tx\n" * 100_000
-        time.sleep(0.1)
-        with httpx.Client(base_url=http.base_url, verify=False) as other:
-            seen.append(other.post("/", content=running).text)
+        deadline = time.monotonic() + 20
+        with httpx.Client(base_url=http.base_url, timeout=30, verify=False) as other:
+            # The server begins when it gets to it; the insert cannot be over before the last chunk.
+            while (found := other.post("/", content=running).text) != "1\n" and time.monotonic() < deadline:
+                time.sleep(0.02)
+            seen.append(found)
             seen.append(other.post("/", content=f"SELECT count() FROM {table}").text)
         yield b"2\ty\n"
 

@@ -13,7 +13,9 @@ from services.common.clock import SystemClock
 from services.common.errors import Unavailable
 from tests.engines_nats import free_port
 
-TIMEOUT_S = 0.3
+IMPATIENT_S = 0.3
+"""Only for receivers that never answer: an answer may take longer on a busy machine."""
+PATIENT_S = 10.0
 
 
 @asynccontextmanager
@@ -47,7 +49,14 @@ async def receiver(answer: bytes, *, then: str = "close") -> AsyncIterator[tuple
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpxPoster]:
-    poster = HttpxPoster(timeout_s=TIMEOUT_S)
+    poster = HttpxPoster(timeout_s=PATIENT_S)
+    yield poster
+    await poster.close()
+
+
+@pytest.fixture
+async def impatient() -> AsyncIterator[HttpxPoster]:
+    poster = HttpxPoster(timeout_s=IMPATIENT_S)
     yield poster
     await poster.close()
 
@@ -90,14 +99,16 @@ async def test_nobody_there_is_unavailable(http: HttpxPoster) -> None:
         (b"not http at all\r\n\r\n", "close"),
     ],
 )
-async def test_an_answer_that_never_comes_ends_in_time(http: HttpxPoster, answer: bytes, then: str) -> None:
+async def test_an_answer_that_never_comes_ends_in_time(
+    impatient: HttpxPoster, answer: bytes, then: str
+) -> None:
     clock = SystemClock()
     async with receiver(answer, then=then) as (url, _):
         before_ns = clock.monotonic_ns()
         with pytest.raises(Unavailable):
-            await _post(http, url)
+            await _post(impatient, url)
 
-    assert clock.monotonic_ns() - before_ns < 3e9
+    assert clock.monotonic_ns() - before_ns < 8e9  # far from 0.3 s, but its own time and not the default
 
 
 async def test_a_body_without_end_does_not_matter(http: HttpxPoster) -> None:

@@ -163,12 +163,13 @@ async def test_more_keys_than_one_page(kv: KeyValue, key: str) -> None:
 async def test_a_key_with_time_to_live_disappears_and_can_be_created_again(
     clock: Clock, kv: KeyValue, key: str
 ) -> None:
-    first = await kv.create(BUCKET, key, b"one", ttl_s=1)
+    await kv.create(BUCKET, f"{key}.longer", b"one", ttl_s=60)
     with pytest.raises(AlreadyExists):
-        await kv.create(BUCKET, key, b"two", ttl_s=1)
-    await clock.sleep(2.5)
+        await kv.create(BUCKET, f"{key}.longer", b"two", ttl_s=60)
+    first = await kv.create(BUCKET, key, b"one", ttl_s=1)
+    await _expired(clock, kv, key)
 
-    assert await kv.get(BUCKET, key) is None
+    assert await kv.get(BUCKET, f"{key}.longer") is not None
     assert key not in await kv.keys(BUCKET)
     with pytest.raises(Aborted):
         await kv.update(BUCKET, key, b"late", revision=first, ttl_s=1)
@@ -176,26 +177,38 @@ async def test_a_key_with_time_to_live_disappears_and_can_be_created_again(
 
 
 async def test_an_update_with_time_to_live_starts_it_anew(clock: Clock, kv: KeyValue, key: str) -> None:
-    revision = await kv.create(BUCKET, key, b"one", ttl_s=2)
-    await clock.sleep(1.2)
-    await kv.update(BUCKET, key, b"two", revision=revision, ttl_s=2)
-    await clock.sleep(1.2)
+    # Two keys, so that every moment has seconds to spare: one outlives the time it was created with ...
+    longer, shorter = f"{key}.longer", f"{key}.shorter"
+    revision = await kv.create(BUCKET, longer, b"one", ttl_s=4)
+    await kv.update(BUCKET, longer, b"two", revision=revision, ttl_s=60)
+    revision = await kv.create(BUCKET, shorter, b"one", ttl_s=60)
+    await clock.sleep(5.5)
+    assert await kv.get(BUCKET, longer) is not None
 
-    assert await kv.get(BUCKET, key) is not None
-    await clock.sleep(2.0)
-    assert await kv.get(BUCKET, key) is None
+    # ... and one, older than its new time to live, has that from now on, and no longer.
+    await kv.update(BUCKET, shorter, b"two", revision=revision, ttl_s=4)
+    await clock.sleep(1.0)
+    assert await kv.get(BUCKET, shorter) is not None
+    await _expired(clock, kv, shorter)
+
+
+async def _expired(clock: Clock, kv: KeyValue, key: str) -> None:
+    """Return when the key is gone: soon after a time to live of seconds, and never without one."""
+    async with asyncio.timeout(30):
+        while await kv.get(BUCKET, key) is not None:
+            await clock.sleep(0.1)
 
 
 async def test_a_watch_shows_what_is_there_and_then_every_change(kv: KeyValue, key: str) -> None:
     await kv.put(BUCKET, f"{key}.a", b"1")
     watch = aiter(kv.watch(BUCKET, f"{key}."))
-    assert await asyncio.wait_for(anext(watch), 5) == KvChange(f"{key}.a", b"1", _any_revision())
+    assert await asyncio.wait_for(anext(watch), 30) == KvChange(f"{key}.a", b"1", _any_revision())
 
     await kv.put(BUCKET, f"other.{key}", b"-")
     await kv.put(BUCKET, f"{key}.b", b"2")
-    assert await asyncio.wait_for(anext(watch), 5) == KvChange(f"{key}.b", b"2", _any_revision())
+    assert await asyncio.wait_for(anext(watch), 30) == KvChange(f"{key}.b", b"2", _any_revision())
     await kv.delete(BUCKET, f"{key}.a")
-    assert await asyncio.wait_for(anext(watch), 5) == KvChange(f"{key}.a", None, _any_revision())
+    assert await asyncio.wait_for(anext(watch), 30) == KvChange(f"{key}.a", None, _any_revision())
 
 
 @pytest.mark.parametrize("bad", ["", ".a", "a.", "a..b", "a b", "a*", "a>", "a\r\nb", "ü"])

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from services.common import lease as lease_module
 from services.common.clock import Clock, SystemClock
 from services.common.errors import Aborted
 from services.common.lease import FencedWriter, Lease, lease_holder, run_while_leading, wait_acquire
@@ -16,6 +17,14 @@ from tests.engines_nats import nats_engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _names = itertools.count()
+_LONG_S = 60
+"""Does not end while a test runs, even on a machine that stalls: who has it, keeps it or gives it away."""
+_RENEWED_S = 4
+"""Short enough to be outlived by renewals, eight times as long as the pause between them."""
+_SHORT_S = 2
+"""For leases whose end is awaited."""
+_AT_MOST_S = 30
+"""For what must come; before the end of a long lease."""
 
 
 @pytest.fixture(scope="module", params=["memory", pytest.param("nats", marks=pytest.mark.engines)])
@@ -48,9 +57,21 @@ def name() -> str:
     return f"shard{SystemClock().now_ns()}.{next(_names)}"
 
 
-def _lease(engine: Engine, clock: Clock, name: str, holder: str) -> Lease:
-    """Quick, so that the tests are: 2 s instead of 10."""
-    return Lease(engine.kv, clock, name=name, holder=holder, ttl_s=2, renew_s=0.5, margin_s=0.5)
+@pytest.fixture
+def patient_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release may take the time it takes: these tests are about what follows it."""
+    monkeypatch.setattr(lease_module, "_RELEASE_S", float(_AT_MOST_S))
+
+
+def _lease(engine: Engine, clock: Clock, name: str, holder: str, *, ttl_s: int = _LONG_S) -> Lease:
+    """Renewed more often than a real one, so that the tests are quick."""
+    return Lease(engine.kv, clock, name=name, holder=holder, ttl_s=ttl_s, renew_s=0.5, margin_s=0.5)
+
+
+async def _acquired(lease: Lease) -> None:
+    """Return when it is held; a short lease may be over before its holder hears that it is his."""
+    async with asyncio.timeout(_AT_MOST_S):
+        await wait_acquire(lease)
 
 
 async def test_one_holder_at_a_time(clock: Clock, engine: Engine, name: str) -> None:
@@ -67,6 +88,7 @@ async def test_of_many_who_want_it_one_gets_it(clock: Clock, engine: Engine, nam
     assert sorted(await asyncio.gather(*(lease.acquire() for lease in leases))) == [False] * 9 + [True]
 
 
+@pytest.mark.usefixtures("patient_release")
 async def test_a_released_lease_is_free_at_once_and_its_token_rises(
     clock: Clock, engine: Engine, name: str
 ) -> None:
@@ -82,9 +104,9 @@ async def test_a_released_lease_is_free_at_once_and_its_token_rises(
 async def test_a_lease_that_is_not_renewed_is_not_held_before_it_is_free(
     clock: Clock, engine: Engine, name: str
 ) -> None:
-    first, second = _lease(engine, clock, name, "a"), _lease(engine, clock, name, "b")
-    assert await first.acquire()
-    await wait_acquire(second)
+    first, second = _lease(engine, clock, name, "a", ttl_s=_SHORT_S), _lease(engine, clock, name, "b")
+    await _acquired(first)
+    await _acquired(second)
 
     assert not first.held
     assert not await first.renew()
@@ -94,10 +116,10 @@ async def test_a_lease_that_is_not_renewed_is_not_held_before_it_is_free(
 async def test_a_renewed_lease_outlives_its_time_and_keeps_its_token(
     clock: Clock, engine: Engine, name: str
 ) -> None:
-    first, second = _lease(engine, clock, name, "a"), _lease(engine, clock, name, "b")
-    assert await first.acquire()
+    first, second = _lease(engine, clock, name, "a", ttl_s=_RENEWED_S), _lease(engine, clock, name, "b")
+    await _acquired(first)
     token = first.token
-    for _ in range(6):
+    for _ in range(round((_RENEWED_S + 1.5) / 0.5)):
         await clock.sleep(0.5)
         assert await first.renew()
         assert not await second.acquire()
@@ -108,55 +130,77 @@ async def test_a_renewed_lease_outlives_its_time_and_keeps_its_token(
 
 async def test_a_renewed_lease_still_expires(clock: Clock, engine: Engine, name: str) -> None:
     """A renewal that dropped the time to live would make the lease permanent."""
-    first, second = _lease(engine, clock, name, "a"), _lease(engine, clock, name, "b")
-    assert await first.acquire()
-    assert await first.renew()
-    await clock.sleep(3.0)
+    first, second = _lease(engine, clock, name, "a", ttl_s=_SHORT_S), _lease(engine, clock, name, "b")
+    await _acquired(first)
+    async with asyncio.timeout(_AT_MOST_S):
+        while not await first.renew():  # a stall was longer than the lease
+            await wait_acquire(first)
 
-    assert await second.acquire()
+    await _acquired(second)
 
 
 async def test_a_late_release_does_not_take_it_from_the_next(clock: Clock, engine: Engine, name: str) -> None:
-    first, second, third = (_lease(engine, clock, name, holder) for holder in "abc")
-    assert await first.acquire()
-    await wait_acquire(second)
+    first = _lease(engine, clock, name, "a", ttl_s=_SHORT_S)
+    second, third = (_lease(engine, clock, name, holder) for holder in "bc")
+    await _acquired(first)
+    await _acquired(second)
     await first.release()
 
     assert not await third.acquire()
 
 
+@pytest.mark.usefixtures("patient_release")
 async def test_lease_holder_renews_and_releases(clock: Clock, engine: Engine, name: str) -> None:
     other = _lease(engine, clock, name, "b")
-    async with lease_holder(_lease(engine, clock, name, "a")) as lease:
-        await clock.sleep(2.5)
+    async with lease_holder(_lease(engine, clock, name, "a", ttl_s=_RENEWED_S)) as lease:
+        await clock.sleep(_RENEWED_S + 1.0)
         assert lease.held
         assert not await other.acquire()
 
     assert await other.acquire()
 
 
+class _Refused(Lease):
+    """A lease that says when somebody else was found to have it."""
+
+    def __init__(self, engine: Engine, clock: Clock, name: str, holder: str) -> None:
+        super().__init__(engine.kv, clock, name=name, holder=holder, ttl_s=_LONG_S, renew_s=0.5, margin_s=0.5)
+        self.refused = asyncio.Event()
+
+    async def acquire(self) -> bool:
+        """See `Lease.acquire`."""
+        acquired = await super().acquire()
+        if not acquired:
+            self.refused.set()
+        return acquired
+
+
+@pytest.mark.usefixtures("patient_release")
 async def test_the_second_leader_runs_after_the_first_is_cancelled(
     clock: Clock, engine: Engine, name: str
 ) -> None:
     events: list[str] = []
+    leases = {holder: _Refused(engine, clock, name, holder) for holder in "ab"}
+    leads = {holder: asyncio.Event() for holder in "ab"}
 
     async def lead(holder: str) -> None:
         async def body(token: int) -> None:
             events.append(f"{holder} leads")
+            leads[holder].set()
             try:
                 await asyncio.Event().wait()
             finally:
                 events.append(f"{holder} stops")
 
-        await run_while_leading(_lease(engine, clock, name, holder), body)
+        await run_while_leading(leases[holder], body)
 
     first = asyncio.create_task(lead("a"))
-    await clock.sleep(0.3)
+    await asyncio.wait_for(leads["a"].wait(), _AT_MOST_S)
     second = asyncio.create_task(lead("b"))
-    await clock.sleep(0.3)
+    await asyncio.wait_for(leases["b"].refused.wait(), _AT_MOST_S)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    await clock.sleep(1.0)
+    await asyncio.wait_for(leads["b"].wait(), _AT_MOST_S)
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
 
@@ -174,9 +218,9 @@ async def test_the_body_is_cancelled_when_the_lease_is_lost(clock: Clock, engine
             stopped.set()
 
     leading = asyncio.create_task(run_while_leading(_lease(engine, clock, name, "a"), body))
-    await asyncio.wait_for(led.wait(), 3)
+    await asyncio.wait_for(led.wait(), _AT_MOST_S)
     await engine.kv.put("leases", name, b"an operator took it")
-    await asyncio.wait_for(stopped.wait(), 3)
+    await asyncio.wait_for(stopped.wait(), _AT_MOST_S)
     leading.cancel()
     await asyncio.gather(leading, return_exceptions=True)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from tests.engines_nats import EmbeddedNats, free_port
 
 pytestmark = pytest.mark.engines
 CLOCK = SystemClock()
+_ROUND = 30
+"""Appends acknowledged before each kill, however long reconnecting and retrying took."""
 
 
 @pytest.fixture(autouse=True)
@@ -63,16 +66,16 @@ async def test_everything_acknowledged_is_there_once_after_kills_under_load(
 
     workers = [asyncio.create_task(load(worker)) for worker in range(16)]
     for _ in range(3):
-        await asyncio.sleep(0.25)
+        await _moment_under_load(ledger, workers)
         await server.kill9()
         await asyncio.sleep(0.1)
         await server.start()
-    await asyncio.sleep(0.25)
+    await _moment_under_load(ledger, workers)
     stop.set()
     await asyncio.gather(*workers)
 
     stored = await _read_all(engine, "AUDIT")
-    assert len(ledger) > 100
+    assert len(ledger) >= 4 * _ROUND
     assert {name: seq for seq, name in stored} == ledger
     assert len(stored) == len(ledger)
 
@@ -298,6 +301,18 @@ async def test_a_queue_outlives_a_kill_with_its_work(server: EmbeddedNats, engin
         if jobs:
             break
     assert [job.data for job in jobs] == [b"open"]
+
+
+async def _moment_under_load(ledger: dict[str, int], workers: list[asyncio.Task[None]]) -> None:
+    """Some moment at which appends are being acknowledged; a worker that failed says why."""
+    enough = len(ledger) + _ROUND
+    async with asyncio.timeout(60):
+        while len(ledger) < enough:
+            for worker in workers:
+                if worker.done():
+                    worker.result()
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(random.uniform(0, 0.1))
 
 
 async def _read_all(engine: NatsEngine, stream: str) -> list[tuple[int, str]]:

