@@ -203,8 +203,10 @@ async def test_a_slow_reader_gets_the_newest_status(service: Service) -> None:
     service.changes.stored("acme")
     newest = asyncio.ensure_future(call.read())
     for _ in range(200):
-        # It may begin to wait at any moment: time goes on until it has waited enough.
+        # It may begin to wait at any moment: time goes on until it has waited enough, and it looks at each
+        # change, since it waits in real time.
         service.clock.advance(1)
+        service.changes.stored("acme")
         if (await asyncio.wait([newest], timeout=0.05))[0]:
             break
 

@@ -256,11 +256,12 @@ async def test_a_replaced_database_starts_from_its_own_position() -> None:
     sent = await bench.send(5)
     async with writing(bench.writer()) as task:
         await until_written(bench)
+        blocks = len(bench.store.blocks)
         bench.store.replace_database("11111111-0000-4000-8000-000000000001")
         await asyncio.wait({task}, timeout=10)
         assert task.done()
     async with writing(bench.writer()), asyncio.timeout(10):
-        while not bench.store.blocks:  # noqa: ASYNC110 - another task
+        while len(bench.store.blocks) < blocks:  # noqa: ASYNC110 - another task
             await asyncio.sleep(0.01)
 
     expect_stored(bench, sent)
