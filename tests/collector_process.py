@@ -15,6 +15,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.engines_nats import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
+QUICK_RECONNECT = [
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+]
+"""Of a channel to a process that is started again: by default the attempts are up to 17 s apart. Without
+`min_reconnect_backoff_ms`: gRPC takes that as the time to connect, and what greets later is never reached."""
 EXPORT_METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
 _START_S = 90.0

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -141,6 +141,16 @@ class EmbeddedNats(_Embedded):
 
     def _prepare(self) -> None:
         nats.write_config(self.server)
+
+
+async def started_nats(until: AsyncExitStack, data_dir: Path) -> tuple[EmbeddedNats, NatsEngine]:
+    """A server with a connection to it; both end with `until`."""
+    server = EmbeddedNats(data_dir)
+    until.push_async_callback(server.stop)
+    await server.start()
+    engine = await connect_nats(server.url, clock=SystemClock())
+    until.push_async_callback(engine.close)
+    return server, engine
 
 
 class EmbeddedRedis(_Embedded):

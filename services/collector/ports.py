@@ -20,15 +20,13 @@ class TableColumn:
 class TableBlock:
     """Rows of one table, one day and one batch, sorted by the table's key.
 
-    `day` counts days since 1970-01-01 (UTC). `counted` is false where repeating the insert does
-    no harm (the table `series`), so that recovery need not count.
+    `day` counts days since 1970-01-01 (UTC).
     """
 
     table: str
     day: int
     rows: int
     columns: tuple[TableColumn, ...]
-    counted: bool = True
     number: int = 0
     """Which of the blocks of this table and day in this batch, where there is more than one."""
 

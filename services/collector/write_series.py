@@ -55,7 +55,7 @@ class SeriesRows:
             of_day = [one for one in self.undescribed if one.seen.day == day]
             for number, told in enumerate(_portions(of_day)):
                 columns = _columns(told, day, self.batch, self.keep_days)
-                yield TableBlock("series", day, len(told), columns, counted=False, number=number)
+                yield TableBlock("series", day, len(told), columns, number)
 
 
 class _Told(NamedTuple):

@@ -26,6 +26,7 @@ from services.common.migrations import load_migrations, migrate
 from services.sla.model import Applied, PointKind, Series, Touched
 from services.sla.payload import applied_to_json, message_from_json
 from services.sla.rows_build import Point
+from tests.collector_process import QUICK_RECONNECT
 from tests.contract.sla_rows import insert
 from tests.engines_given import (
     CLICKHOUSE_URL,
@@ -58,12 +59,6 @@ BAD = Series(
     2, 7, PointKind.EXPONENTIAL, False, "s", {"http.response.status_code": "503"}, {"service.name": "shop"}
 )
 SERIES = {1: GOOD, 2: BAD}
-CHANNEL_OPTIONS = [
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 200),
-]
-"""A process that is back should be found at once: by default the attempts are up to 17 s apart. Without
-`min_reconnect_backoff_ms`: gRPC takes that as the time to connect, and what greets later is never reached."""
 
 
 @dataclass
@@ -96,7 +91,7 @@ class Suite:
         self.process.wait()
 
     def channel(self) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=CHANNEL_OPTIONS)
+        return grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=QUICK_RECONNECT)
 
     async def configure(self, *tenants: str) -> None:
         clock = SystemClock()

@@ -13,13 +13,12 @@ from pathlib import Path
 from services.collector.ticker import TICK_LEASE
 from services.collector.write_runner import write_lease
 from services.common.clickhouse import ClickHouseConfig, Database
-from services.common.clock import SystemClock
-from services.common.log import NatsEngine, connect_nats
+from services.common.log import NatsEngine
 from services.common.streams import APPLIED, LEASES, OTLP
 from tests.collector_process import CollectorProcess
 from tests.engines import EmbeddedClickHouse
 from tests.engines_given import CLICKHOUSE_URL, NATS_URL, needs_embedded
-from tests.engines_nats import EmbeddedNats, free_port
+from tests.engines_nats import EmbeddedNats, free_port, started_nats
 from tests.scenario.insert_relay import InsertRelay
 from tests.scenario.ledger import Load
 
@@ -89,14 +88,10 @@ async def kill_stack(
 ) -> AsyncIterator[KillStack]:
     """Start everything, wait until the collector serves, and stop it all afterwards."""
     needs_embedded(CLICKHOUSE_URL, NATS_URL, why="engines are killed")
-    nats = EmbeddedNats(path / "nats")
     clickhouse = EmbeddedClickHouse(path / "clickhouse", port=free_port())
     relay = InsertRelay(clickhouse.port)
     async with AsyncExitStack() as started:
-        started.push_async_callback(nats.stop)
-        await nats.start()
-        engine = await connect_nats(nats.url, clock=SystemClock())
-        started.push_async_callback(engine.close)
+        nats, engine = await started_nats(started, path / "nats")
         # Also when it was a test that started it.
         started.push_async_callback(asyncio.to_thread, clickhouse.stop)
         await relay.start()

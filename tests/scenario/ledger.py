@@ -21,7 +21,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from services.common.clickhouse import Database
-from tests.collector_process import EXPORT_METHOD
+from tests.collector_process import EXPORT_METHOD, QUICK_RECONNECT
 from tests.collector_rows import stored_rows
 from tests.otlp_requests import TABLES, Ledger, RequestMaker, rows_of
 
@@ -29,11 +29,6 @@ Export = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 POINT_TYPES = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 
 _RETRYABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-# A server that is back should be found at once, as the clients of a test have no time to lose.
-_CHANNEL_OPTIONS = [
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 200),
-]
 _SHOWN = 3
 
 
@@ -153,7 +148,7 @@ class Load:
     ) -> None:
         """Clients share a connection where they can, unless each has its own. After a failure they send the
         same bytes again: soon, as tests have no time, or (`patient`) after the delay that they were told."""
-        self._options = [*_CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", int(own_connections))]
+        self._options = [*QUICK_RECONNECT, ("grpc.use_local_subchannel_pool", int(own_connections))]
         self.ledger = LoadLedger()
         self._address = address
         self._rng = rng

@@ -22,10 +22,10 @@ from services.common.log import connect_nats
 from services.common.migrations import load_migrations, migrate
 from services.common.streams import CONTROL, LEASES, OTLP, POSITIONS
 from services.dr.servicer import SERVICE_NAME
+from tests.collector_process import QUICK_RECONNECT
 from tests.engines import EmbeddedClickHouse
 from tests.engines_given import CLICKHOUSE_URL, NatsLog, nats_server, needs_embedded
 from tests.engines_nats import free_port
-from tests.rpc.test_sla_process import CHANNEL_OPTIONS
 from tests.scenario.dr_stack import DATABASE, REGION
 from threenines.dr.v1 import backup_service_pb2, backup_service_pb2_grpc, dr_pb2
 
@@ -124,7 +124,7 @@ async def test_a_backup_survives_the_kill_of_its_maker_as_failed_and_a_new_one_i
         try:
             process.start()
             address = f"127.0.0.1:{process.port}"
-            async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
+            async with grpc.aio.insecure_channel(address, options=QUICK_RECONNECT) as channel:
                 await process.serving(channel, SERVICE_NAME)
                 await engine.kv.put(POSITIONS, key, position("inflight"))
                 await engine.kv.put(LEASES, f"writer.{REGION}", b"busy")

@@ -15,13 +15,12 @@ import grpc
 import psutil
 
 from services.common.clickhouse import ClickHouseConfig, Database
-from services.common.clock import SystemClock
-from services.common.log import NatsEngine, connect_nats
+from services.common.log import NatsEngine
 from services.common.streams import APPLIED, OTLP
 from tests.collector_process import CollectorProcess
 from tests.engines import EmbeddedClickHouse
 from tests.engines_given import CLICKHOUSE_URL, NATS_URL, needs_embedded
-from tests.engines_nats import EmbeddedNats
+from tests.engines_nats import started_nats
 from threenines.collector.v1 import collector_pb2, collector_service_pb2, collector_service_pb2_grpc
 
 REGION = "local"
@@ -97,12 +96,9 @@ async def worker_stack(
 ) -> AsyncIterator[WorkerStack]:
     """Start everything, wait until all processes serve, and stop it all afterwards."""
     needs_embedded(CLICKHOUSE_URL, NATS_URL, why="the collector has them to itself")
-    nats, clickhouse = EmbeddedNats(path / "nats"), EmbeddedClickHouse(path / "clickhouse")
+    clickhouse = EmbeddedClickHouse(path / "clickhouse")
     async with AsyncExitStack() as started:
-        started.push_async_callback(nats.stop)
-        await nats.start()
-        engine = await connect_nats(nats.url, clock=SystemClock())
-        started.push_async_callback(engine.close)
+        nats, engine = await started_nats(started, path / "nats")
         started.push_async_callback(asyncio.to_thread, clickhouse.stop)
         await asyncio.to_thread(clickhouse.start)
         database = Database(ClickHouseConfig.from_url(clickhouse.url, "threenines"))
